@@ -1,0 +1,84 @@
+"""Checks of the template: `nox -s lint`, `nox -s tests`, `nox -s demo`."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "tests"]
+
+ROOT = Path(__file__).parent
+GROUPS = nox.project.load_toml("pyproject.toml")
+DEMO = ROOT / "demo"
+
+
+def render(session: nox.Session, folder: Path, *answers: str) -> Path:
+    """Render the working tree with defaults into a new folder and return it."""
+    data = [part for answer in answers for part in ("--data", answer)]
+    command = ["copier", "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *data]
+    session.run(*command, str(ROOT), str(folder), env={"PYTHONWARNINGS": "ignore"})
+    return folder
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install known-good versions; wheels in a pip find-links folder are offered to uv as well."""
+    links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS", "")
+    environment = {"UV_FIND_LINKS": ",".join(links.split())} if links else {}
+    session.install("-c", "constraints.txt", *arguments, env=environment)
+
+
+def install_tools(session: nox.Session) -> None:
+    """Install what renders and checks the template."""
+    install(session, *nox.project.dependency_groups(GROUPS, "render"))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, lint rules and types of the template repository and of a rendered project."""
+    install_tools(session)
+    project = render(session, Path(session.create_tmp()) / "my-forecast")
+    for folder in (ROOT, project):
+        session.chdir(folder)
+        session.run("ruff", "format", "--check", ".")
+        session.run("ruff", "check", ".")
+    session.chdir(ROOT)
+    session.run("mypy", "noxfile.py", "tests")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all that CI checks; arguments after `--` go to pytest, `-m "not run"` needs no torch."""
+    if not session.posargs:
+        session.notify("lint")
+    install_tools(session)
+    if "not run" not in session.posargs:
+        project = render(session, Path(session.create_tmp()) / "dependencies", "tracker=mlflow")
+        # the rendered project's dependencies; the project itself is rendered anew by each test
+        requirements = nox.project.load_toml(project / "pyproject.toml")["project"]["dependencies"]
+        install(session, *requirements, "tensorboard")
+        shutil.rmtree(project)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Render a project, install it, and train, evaluate and predict on real data."""
+    install_tools(session)
+    number = 1 + sum(1 for _ in DEMO.glob("my-forecast-*"))
+    project = render(session, DEMO / f"my-forecast-{number}")
+    install(session, "-e", str(project))
+    session.chdir(project)
+    session.run("python", "train.py")
+    session.run("python", "evaluate.py", "run=latest")
+    session.run("python", "predict.py", "run=latest", "horizon=26", "output=forecast.csv")
+    session.run("python", "doctor.py")
+    metrics = next(project.glob("outputs/train/*/*/metrics.json"))
+    session.log(f"Metrics, from {metrics.relative_to(ROOT)}")
+    for name, values in json.loads(metrics.read_text(encoding="utf-8"))["test"].items():
+        session.log(f"  {name:10} MAE {values['mae']:8.4f}   MSE {values['mse']:8.4f}")
+    session.log("Pictures")
+    for picture in sorted(project.rglob("*.png")):
+        session.log(f"  {picture.relative_to(ROOT)}")

@@ -1,0 +1,69 @@
+"""What the entry points share: a short message instead of a traceback.
+
+Spawned DataLoader workers import the entry point again, so this module stays light: nothing
+beyond the standard library, Hydra and OmegaConf.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
+from .errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class JobError(Exception):
+    """A job of a multirun failed; its message was already shown."""
+
+
+def launch(main: Callable[[], None]) -> None:
+    """Run a ``@hydra.main`` function and end with exit code 1 when it fails.
+
+    A configuration that does not compose (an unknown key, a missing group) is told in two lines.
+    Set the environment variable ``HYDRA_FULL_ERROR=1`` to see Hydra's traceback instead.
+    """
+    if "HYDRA_FULL_ERROR" in os.environ:
+        main()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing a traceback
+    try:
+        main()
+    except JobError:
+        sys.exit(1)
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"Error: {_summary(error)}", file=sys.stderr)
+        print(f"`python {sys.argv[0]} --cfg job` prints every key.", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Log an exception of the job: the message on the terminal, the traceback in the log file.
+
+    Raises:
+        SystemExit: with code 1, in a single run.
+        JobError: in a multirun, so that Hydra goes on with the next job.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        log.error("Error: %s%s", kind, error)
+        log.debug("Traceback of the error above", exc_info=True)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise JobError from error
+        sys.exit(1)
+
+
+def _summary(error: Exception) -> str:
+    """Join the lines of a Hydra message up to the search path, which helps nobody here."""
+    text = str(error).split("Config search path")[0]
+    return " ".join(text.split())

@@ -1,0 +1,160 @@
+"""One CSV file, checked: every problem is reported with its column, line and remedy."""
+
+import difflib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from darts import TimeSeries
+
+from ..errors import UserError
+from ..settings import CsvSettings
+from .series import SeriesSet
+
+
+def read_csv(settings: CsvSettings) -> SeriesSet:
+    """Read series from a wide or, with ``series_column``, a long CSV file.
+
+    Rows after the last target value keep their future covariates, so a file may carry the known
+    future of, say, a holiday calendar.
+
+    Raises:
+        UserError: naming the file and, where there is one, the column and line at fault.
+    """
+    frame = _read(settings)
+    columns = settings.target_columns + settings.past_covariates_columns
+    columns += settings.future_covariates_columns
+    keys = [settings.series_column] if settings.series_column else []
+    _check_columns(frame, [settings.time_column, *keys, *columns], settings.path)
+    frame = frame[[settings.time_column, *keys, *columns]].copy()
+    frame[settings.time_column] = _times(frame[settings.time_column], settings)
+    for column in columns:
+        frame[column] = _numbers(frame[column], settings)
+
+    groups: list[tuple[str, pd.DataFrame]] = [(Path(settings.path).stem, frame)]
+    if settings.series_column:
+        groups = [(str(key), part) for key, part in frame.groupby(settings.series_column)]
+    names, targets, past, future = [], [], [], []
+    for name, group in groups:
+        table = _regular(group.set_index(settings.time_column)[columns], name, settings)
+        names.append(name)
+        targets.append(_series(table, settings.target_columns))
+        past.append(_series(table, settings.past_covariates_columns))
+        future.append(_series(table, settings.future_covariates_columns))
+    return SeriesSet(
+        names=names,
+        targets=targets,
+        past_covariates=past if settings.past_covariates_columns else None,
+        future_covariates=future if settings.future_covariates_columns else None,
+    )
+
+
+def _read(settings: CsvSettings) -> pd.DataFrame:
+    path = Path(settings.path)
+    if not path.is_file():
+        raise UserError(f"data.path: there is no file '{path}' (looked in {Path.cwd()}).")
+    try:
+        frame = pd.read_csv(path, sep=settings.separator)
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path}: the file is empty.") from error
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise UserError(
+            f"{path}: not readable as CSV ({error}). Check the file, its encoding (UTF-8) and "
+            f"data.separator={settings.separator!r}."
+        ) from error
+    if frame.empty:
+        raise UserError(f"{path}: the file has a header but no rows.")
+    return frame
+
+
+def _check_columns(frame: pd.DataFrame, columns: list[str], path: str) -> None:
+    for column in columns:
+        if column not in frame.columns:
+            available = [str(name) for name in frame.columns]
+            close = difflib.get_close_matches(column, available, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UserError(
+                f"{path}: no column {column!r}; there are {', '.join(available)}.{hint} "
+                "Columns are named by data.time_column, data.target_columns and so on."
+            )
+
+
+def _times(column: pd.Series, settings: CsvSettings) -> pd.Series:
+    if pd.api.types.is_integer_dtype(column):
+        return column
+    times = pd.to_datetime(column, errors="coerce")
+    _refuse(column, times.isna(), "is not a date", settings, "Correct or remove the line")
+    return times
+
+
+def _numbers(column: pd.Series, settings: CsvSettings) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = numbers.isna() & column.notna()
+    _refuse(column, wrong, "is not a number", settings, "Correct it or leave the cell empty")
+    return numbers.astype(np.float64)
+
+
+def _refuse(
+    column: pd.Series, wrong: pd.Series, what: str, settings: CsvSettings, remedy: str
+) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise UserError(
+            f"{settings.path}, line {row + 2}, column {column.name!r}: {column.iloc[row]!r} {what} "
+            f"({int(wrong.sum())} such lines). {remedy}."
+        )
+
+
+def _regular(table: pd.DataFrame, name: str, settings: CsvSettings) -> pd.DataFrame:
+    """Return ``table`` with a regular, increasing time index."""
+    where = f"{settings.path}, series {name!r}"
+    index = table.index
+    if index.has_duplicates:
+        double = index[index.duplicated()]
+        raise UserError(
+            f"{where}: {len(double)} duplicate timestamps, the first is {double[0]}. Keep one line "
+            "each, or name the series with data.series_column if the file holds several."
+        )
+    if not index.is_monotonic_increasing:
+        first = index[1:][index[1:] < index[:-1]][0]
+        raise UserError(f"{where}: times are not sorted, {first} comes too late. Sort the lines.")
+    if len(index) < 3:
+        raise UserError(f"{where}: {len(index)} lines are too few for a time series.")
+    if settings.frequency is not None:
+        return _with_frequency(table, settings.frequency, where)
+    if isinstance(index, pd.DatetimeIndex):
+        frequency = pd.infer_freq(index)
+        if frequency is not None:
+            return table.asfreq(frequency)
+    steps = pd.Series(index[1:] - index[:-1])
+    usual = steps.mode()[0]
+    odd = np.flatnonzero(steps != usual)
+    if len(odd) == 0:
+        return table
+    raise UserError(
+        f"{where}: irregular times. The usual step is {usual}, but {index[odd[0]]} is followed by "
+        f"{index[odd[0] + 1]} ({len(odd)} such steps). Set data.frequency (D, h, W-SUN, MS, ... or "
+        "a number) to insert the missing times as gaps."
+    )
+
+
+def _with_frequency(table: pd.DataFrame, frequency: str, where: str) -> pd.DataFrame:
+    index = table.index
+    try:
+        if isinstance(index, pd.DatetimeIndex):
+            full: pd.Index = pd.date_range(index[0], index[-1], freq=frequency)
+        else:
+            full = pd.RangeIndex(int(index[0]), int(index[-1]) + 1, int(frequency))
+    except ValueError as error:
+        raise UserError(f"data.frequency: {frequency!r} is no frequency ({error}).") from error
+    outside = index.difference(full)
+    if len(outside):
+        raise UserError(
+            f"{where}: {len(outside)} times do not fit data.frequency={frequency}, the first is "
+            f"{outside[0]}."
+        )
+    return table.reindex(full)
+
+
+def _series(table: pd.DataFrame, columns: list[str]) -> TimeSeries:
+    return TimeSeries.from_dataframe(table, value_cols=columns) if columns else None

@@ -1,0 +1,152 @@
+"""A rolling-origin backtest of model and baseline over the same windows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .bundle import Bundle, inference_kwargs
+from .data import SeriesSet, Split
+from .errors import UserError
+
+Array = NDArray[np.float64]
+Metrics = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts of every series in the original unit; one array per series.
+
+    Attributes:
+        starts: positions of the first forecast step, shape (windows,).
+        truth: what happened, shape (windows, horizon, components).
+        forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
+        deviations: standard deviation of the training part, shape (components,).
+    """
+
+    starts: list[NDArray[np.int64]]
+    truth: list[Array]
+    forecasts: dict[str, list[Array]]
+    deviations: list[Array]
+
+
+def backtest(
+    bundle: Bundle,
+    data: SeriesSet,
+    split: Split,
+    horizon: int,
+    stride: int,
+    season_length: int,
+) -> Backtest:
+    """Forecast from every ``stride``-th origin of the test part, without retraining.
+
+    The first forecast starts with the first step of the test part; all lie within it.
+
+    Args:
+        bundle: trained model and scalers.
+        data: series in their original unit.
+        split: where the test part of every series begins.
+        horizon: steps of each forecast.
+        stride: steps between two origins.
+        season_length: steps in one season, for the seasonal-naive baseline.
+
+    Raises:
+        UserError: when a series is too short for the horizon or the season.
+    """
+    for name, series, start in zip(data.names, data.targets, split.test_start, strict=True):
+        if len(series) - start < horizon:
+            raise UserError(
+                f"{name}: the test part has {len(series) - start} steps, shorter than "
+                f"horizon={horizon}. Choose a shorter horizon."
+            )
+        if season_length > split.train_end[data.names.index(name)]:
+            raise UserError(
+                f"data.season_length: {season_length} is longer than the training part of {name}."
+            )
+    scaled = bundle.scalers.transform(data)
+    predicted = bundle.model.historical_forecasts(
+        split.test(scaled.targets, bundle.model.input_chunk_length),
+        past_covariates=scaled.past_covariates,
+        future_covariates=scaled.future_covariates,
+        forecast_horizon=horizon,
+        stride=stride,
+        retrain=False,
+        last_points_only=False,
+        verbose=False,
+        predict_kwargs={"dataloader_kwargs": inference_kwargs()},
+    )
+    result = Backtest([], [], {"model": [], "baseline": []}, [])
+    for number, (series, windows) in enumerate(zip(data.targets, predicted, strict=True)):
+        values = series.values(copy=False)
+        first = split.test_start[number]
+        starts = np.arange(first, len(values) - horizon + 1, stride)
+        assert windows[0].start_time() == series.time_index[first]
+        assert len(windows) == len(starts)
+        forecasts = np.stack([window.values(copy=False) for window in windows])
+        result.starts.append(starts)
+        result.truth.append(values[starts[:, None] + np.arange(horizon)])
+        result.forecasts["model"].append(bundle.scalers.inverse(forecasts, number))
+        result.forecasts["baseline"].append(seasonal_naive(values, starts, horizon, season_length))
+        result.deviations.append(_deviation(values[: split.train_end[number]]))
+    return result
+
+
+def seasonal_naive(
+    values: Array, starts: NDArray[np.int64], horizon: int, season_length: int
+) -> Array:
+    """Repeat the last season before each start, as Darts' ``NaiveSeasonal`` does.
+
+    Args:
+        values: shape (time, components).
+        starts: positions of the first forecast step, each at least ``season_length``.
+        horizon: steps of a forecast.
+        season_length: steps of a season.
+
+    Returns:
+        Forecasts of shape (windows, horizon, components).
+    """
+    steps = np.arange(horizon) % season_length - season_length
+    forecasts: Array = values[starts[:, None] + steps]
+    return forecasts
+
+
+def metrics(result: Backtest) -> Metrics:
+    """Return MAE and MSE over all windows, steps, components and series.
+
+    Under ``test`` in the original unit, under ``test_standardised`` with errors divided by the
+    standard deviation of the training part of their series and component.
+    """
+    ones = [np.ones_like(deviation) for deviation in result.deviations]
+    scales = {"test": ones, "test_standardised": result.deviations}
+    return {
+        part: {name: _mean_errors(_errors(result, name, scale)) for name in result.forecasts}
+        for part, scale in scales.items()
+    }
+
+
+def metrics_by_step(result: Backtest) -> pd.DataFrame:
+    """Return one row per horizon step, 1 first: MAE and MSE of model and baseline."""
+    ones = [np.ones_like(deviation) for deviation in result.deviations]
+    table = pd.DataFrame({"step": np.arange(1, result.truth[0].shape[1] + 1)})
+    for name in result.forecasts:
+        errors = _errors(result, name, ones)
+        table[f"{name}_mae"] = np.abs(errors).mean(axis=(0, 2))
+        table[f"{name}_mse"] = np.square(errors).mean(axis=(0, 2))
+    return table
+
+
+def _errors(result: Backtest, name: str, scales: Sequence[Array]) -> Array:
+    """Return scaled errors of all windows: (windows of all series, horizon, components)."""
+    parts = zip(result.forecasts[name], result.truth, scales, strict=True)
+    return np.concatenate([(forecast - truth) / scale for forecast, truth, scale in parts])
+
+
+def _mean_errors(errors: Array) -> dict[str, float]:
+    return {"mae": float(np.abs(errors).mean()), "mse": float(np.square(errors).mean())}
+
+
+def _deviation(values: Array) -> Array:
+    deviation = values.std(axis=0)
+    return np.where(deviation > 0, deviation, 1.0)

@@ -1,0 +1,73 @@
+"""Forecasts beyond the data, and the files they are written to."""
+
+from pathlib import Path
+
+import pandas as pd
+from darts import TimeSeries
+
+from .bundle import Bundle, inference_kwargs
+from .data import SeriesSet
+from .errors import UserError
+
+
+def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
+    """Forecast ``horizon`` steps after the end of every series, in the original unit.
+
+    Raises:
+        UserError: when a series is shorter than the model's input.
+    """
+    length = bundle.model.input_chunk_length
+    for name, series in zip(data.names, data.targets, strict=True):
+        if len(series) < length:
+            raise UserError(f"{name}: {len(series)} steps are fewer than the model's {length}.")
+    scaled = bundle.scalers.transform(data)
+    predicted = bundle.model.predict(
+        n=horizon,
+        series=scaled.targets,
+        past_covariates=scaled.past_covariates,
+        future_covariates=scaled.future_covariates,
+        verbose=False,
+        dataloader_kwargs=inference_kwargs(),
+    )
+    return [
+        TimeSeries.from_times_and_values(
+            series.time_index,
+            bundle.scalers.inverse(series.values(copy=False), number),
+            columns=series.components,
+        )
+        for number, series in enumerate(predicted)
+    ]
+
+
+def forecast_table(names: list[str], forecasts: list[TimeSeries]) -> pd.DataFrame:
+    """Return columns ``time`` and the components; with several series, ``series`` in front."""
+    tables = []
+    for name, series in zip(names, forecasts, strict=True):
+        table = series.to_dataframe().rename_axis(index="time", columns=None).reset_index()
+        if len(names) > 1:
+            table.insert(0, "series", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def check_output(path: Path) -> None:
+    """Refuse, before any work is done, an output that could not be written.
+
+    Raises:
+        UserError: when the file or its plot exists, its folder does not, or the suffix is unknown.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"output: {str(path)!r} must end in .csv or .parquet.")
+    if not path.parent.is_dir():
+        raise UserError(f"output: there is no folder '{path.parent}'. Create it first.")
+    for existing in (path, path.with_suffix(".png")):
+        if existing.exists():
+            raise UserError(f"output: '{existing}' exists and is not overwritten. Name another.")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV or Parquet, by the suffix of ``path``."""
+    if path.suffix == ".parquet":
+        table.to_parquet(path, index=False)
+    else:
+        table.to_csv(path, index=False)

@@ -1,0 +1,136 @@
+"""Facts about this machine that decide how data is loaded."""
+
+import multiprocessing
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from joblib import cpu_count
+
+from .errors import UserError
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the loader plan and ``doctor.py`` know of a machine.
+
+    Attributes:
+        system: ``Linux``, ``Darwin`` or ``Windows``.
+        start_method: the interpreter's default way to start a process.
+        start_methods: all ways that this system offers.
+        usable_cpus: after CPU affinity and cgroup quota.
+        accelerator: what training runs on: ``cpu``, ``cuda`` or ``mps``.
+        wsl: Windows Subsystem for Linux, where page-locked memory is scarce.
+        memory: available bytes.
+        shared_memory: free bytes of /dev/shm, through which workers send batches; None if the
+            system has none.
+    """
+
+    system: str
+    start_method: str
+    start_methods: tuple[str, ...]
+    usable_cpus: int
+    accelerator: str
+    wsl: bool
+    memory: int
+    shared_memory: int | None
+
+
+def detect(accelerator: str = "auto") -> Machine:
+    """Look at this machine.
+
+    Args:
+        accelerator: the ``trainer.accelerator`` of Lightning: auto, cpu, gpu, cuda or mps.
+
+    Raises:
+        UserError: when the accelerator that is asked for is not there.
+    """
+    shared = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else None
+    return Machine(
+        system=platform.system(),
+        start_method=multiprocessing.get_context().get_start_method(),
+        start_methods=tuple(multiprocessing.get_all_start_methods()),
+        usable_cpus=cpu_count(),  # joblib knows affinity and cgroup quotas, os.cpu_count() does not
+        accelerator=resolve_accelerator(accelerator),
+        wsl="microsoft" in platform.release().lower(),
+        memory=psutil.virtual_memory().available,
+        shared_memory=shared,
+    )
+
+
+def resolve_accelerator(accelerator: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps`` for Lightning's name, as Lightning would choose.
+
+    Raises:
+        UserError: when the accelerator that is asked for is not there, or is not known.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if accelerator in ("auto", "gpu"):
+        found = "cuda" if cuda else "mps" if mps else "cpu"
+    else:
+        found = accelerator
+    if found not in ("cpu", "cuda", "mps"):
+        raise UserError(f"trainer.accelerator: {accelerator!r} is none of auto, cpu, cuda, mps.")
+    missing = {"cuda": not cuda, "mps": not mps, "cpu": accelerator == "gpu"}[found]
+    if missing:
+        raise UserError(
+            f"trainer.accelerator: {accelerator!r} asked for, but torch {torch.__version__} finds "
+            f"none. {cuda_advice() or ''} Use trainer=cpu or trainer=auto meanwhile."
+        )
+    return found
+
+
+def cuda_advice() -> str | None:
+    """Say what is wrong if there is an NVIDIA GPU that torch cannot use; None if all is well."""
+    gpu = nvidia_gpu()
+    if gpu is None or torch.cuda.is_available():
+        return None
+    if torch.version.cuda is None:
+        return (
+            f"{gpu} is present, but torch {torch.__version__} is a CPU build: install a CUDA build "
+            "(see 'PyTorch for your GPU' in README.md)."
+        )
+    return f"{gpu} is present, but its driver does not fit torch's CUDA {torch.version.cuda}."
+
+
+def nvidia_gpu() -> str | None:
+    """Return the name of the first NVIDIA GPU by its driver's own tool, None without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    names = result.stdout.strip().splitlines()
+    return names[0] if names else None
+
+
+def describe(machine: Machine) -> dict[str, str]:
+    """Return what ``doctor.py`` prints of the machine, label by label."""
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    shared = "none" if machine.shared_memory is None else _gigabytes(machine.shared_memory)
+    return {
+        "system": f"{platform.platform()}{' (WSL)' if machine.wsl else ''}",
+        "Python": f"{platform.python_version()} ({sys.executable})",
+        "start method": f"{machine.start_method} (available: {', '.join(machine.start_methods)})",
+        "usable CPUs": f"{machine.usable_cpus} of {psutil.cpu_count()}",
+        "free memory": _gigabytes(machine.memory),
+        "free /dev/shm": shared,
+        "torch": f"{torch.__version__} (CUDA {torch.version.cuda or 'not built in'})",
+        "CUDA devices": ", ".join(cuda) or "none",
+        "MPS": "available" if torch.backends.mps.is_available() else "none",
+        "accelerator": machine.accelerator,
+    }
+
+
+def _gigabytes(number: int) -> str:
+    return f"{number / 2**30:.1f} GiB"

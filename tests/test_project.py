@@ -1,0 +1,92 @@
+"""The rendered project as its user has it: its own checks, its README, its trackers."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Render
+
+pytestmark = pytest.mark.run
+
+# installing is what the sessions of noxfile.py do; `nox` in the project runs what is tested below
+NOT_RUN = ("uv sync", "python -m pip install", "nox")
+# makes the README's training commands short without changing what they show
+SHORT = ["trainer.max_epochs=1", "stride=26"]
+
+
+def environment(project: Path) -> dict[str, str]:
+    """Return an environment in which the project can be imported, and its scripts be told apart."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HYDRA")}
+    return {**kept, "PYTHONPATH": str(project / "src")}
+
+
+def run(project: Path, *command: str) -> str:
+    """Run a command in the project and return what it printed; fail if it fails."""
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}"
+    return result.stdout
+
+
+def test_its_own_tests_pass(render: Render) -> None:
+    run(render(), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
+@pytest.mark.parametrize(
+    "command", ["ruff format --check .", "ruff check .", "mypy src"], ids=lambda c: c.split()[0]
+)
+def test_its_own_checks_pass(render: Render, command: str) -> None:
+    run(render(), sys.executable, "-m", *command.split())
+
+
+def test_every_command_of_its_readme_runs(render: Render) -> None:
+    project = render()
+    (project / "sales.csv").write_text(daily_sales())
+    blocks = re.findall(r"```console\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    training = [line for line in commands if not line.startswith(NOT_RUN)]
+    assert len(training) >= 10
+    for command in training:
+        words = shlex.split(command)
+        assert words[0] == "python"
+        short = SHORT if words[1] == "train.py" else []
+        run(project, sys.executable, *words[1:], *short)
+
+
+def daily_sales() -> str:
+    """Return two years of daily sales with a weekly season, as the README names them."""
+    days = [date(2023, 1, 1) + timedelta(days=number) for number in range(731)]
+    return "\n".join(["date,units", *(f"{day},{100 + 10 * day.weekday()}" for day in days)])
+
+
+@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
+def test_a_tracker_logs_and_its_model_loads(render: Render, tracker: str) -> None:
+    project = render(tracker=tracker)
+    fast = ["data=synthetic", "data.n_series=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
+    run(project, sys.executable, "train.py", *fast)
+    run(project, sys.executable, "predict.py", "run=latest", "output=forecast.csv")
+    if tracker == "mlflow":
+        assert (project / "mlruns.db").stat().st_size > 0
+    else:
+        assert list(project.glob("outputs/train/*/*/tensorboard/events.*"))
+
+
+def test_the_default_run_beats_the_baseline_clearly(render: Render) -> None:
+    """A third of the baseline's error is the promise; five seeds reach less than that."""
+    project = render()
+    run(project, sys.executable, "train.py", "trainer.accelerator=cpu", "hydra.run.dir=outputs/a")
+    scores = json.loads((project / "outputs/a/metrics.json").read_text())["test"]
+    assert scores["model"]["mae"] < scores["baseline"]["mae"] / 2
