@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -39,13 +39,13 @@ def install_tools(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check format, lint rules and types of the template repository and of a rendered project."""
     install_tools(session)
-    project = render(session, Path(session.create_tmp()) / "my-forecast")
-    for folder in (ROOT, project):
-        session.chdir(folder)
-        session.run("ruff", "format", "--check", ".")
-        session.run("ruff", "check", ".")
-    session.chdir(ROOT)
     session.run("mypy", "noxfile.py", "tests")
+    # not below .nox, where ruff does not look
+    with tempfile.TemporaryDirectory() as folder:
+        for project in (ROOT, render(session, Path(folder) / "my-forecast")):
+            with session.chdir(project):
+                session.run("ruff", "format", "--check", "--no-cache", ".")
+                session.run("ruff", "check", "--no-cache", ".")
 
 
 @nox.session
@@ -53,13 +53,14 @@ def tests(session: nox.Session) -> None:
     """Run all that CI checks; arguments after `--` go to pytest, `-m "not run"` needs no torch."""
     if not session.posargs:
         session.notify("lint")
+        session.notify("demo")
     install_tools(session)
     if "not run" not in session.posargs:
-        project = render(session, Path(session.create_tmp()) / "dependencies", "tracker=mlflow")
-        # the rendered project's dependencies; the project itself is rendered anew by each test
-        requirements = nox.project.load_toml(project / "pyproject.toml")["project"]["dependencies"]
-        install(session, *requirements, "tensorboard")
-        shutil.rmtree(project)
+        # the dependencies of all projects; the tests render the projects themselves
+        with tempfile.TemporaryDirectory() as folder:
+            project = render(session, Path(folder) / "my-forecast", "tracker=mlflow")
+            metadata = nox.project.load_toml(project / "pyproject.toml")
+        install(session, *metadata["project"]["dependencies"], "tensorboard")
     session.run("pytest", *session.posargs)
 
 

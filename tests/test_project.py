@@ -10,12 +10,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Render
+from conftest import ROOT, Render
 
 pytestmark = pytest.mark.run
 
 # installing is what the sessions of noxfile.py do; `nox` in the project runs what is tested below
-NOT_RUN = ("uv sync", "python -m pip install", "nox")
+NOT_RUN = ("uv sync", "python -m pip install", "nox", "copier copy")
 # makes the README's training commands short without changing what they show
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 
@@ -52,14 +52,19 @@ def test_its_own_checks_pass(render: Render, command: str) -> None:
     run(render(), sys.executable, "-m", *command.split())
 
 
-def test_every_command_of_its_readme_runs(render: Render) -> None:
+def commands(readme: Path) -> list[str]:
+    """Return the commands of a README that are run in a project."""
+    blocks = re.findall(r"```console\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if not line.startswith(NOT_RUN)]
+
+
+def test_every_command_of_both_readmes_runs(render: Render) -> None:
     project = render()
     (project / "sales.csv").write_text(daily_sales())
-    blocks = re.findall(r"```console\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines()]
-    training = [line for line in commands if not line.startswith(NOT_RUN)]
-    assert len(training) >= 10
-    for command in training:
+    listed = dict.fromkeys(commands(project / "README.md") + commands(ROOT / "README.md"))
+    assert len(listed) >= 12
+    for command in listed:
         words = shlex.split(command)
         assert words[0] == "python"
         short = SHORT if words[1] == "train.py" else []

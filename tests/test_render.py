@@ -313,3 +313,13 @@ def test_no_file_names_a_package_registry() -> None:
         path = ROOT / name
         if path.is_file() and path.suffix != ".png":
             assert not HOSTS.search(path.read_text(encoding="utf-8")), name
+
+
+def test_every_config_opens_with_its_command_and_explains_every_key() -> None:
+    for path in sorted((ROOT / "template" / "conf").rglob("*.yaml*")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert re.match(r"# (@package _global_|python \w+\.py )", lines[0]), path
+        assert any(line.startswith("# python ") for line in lines[:2]), path
+        for above, line in itertools.pairwise(lines):
+            if re.match(r" *[\w{ }]+:", line) and line != "defaults:":
+                assert above.strip().startswith("#"), f"{path}: {line}"

@@ -77,7 +77,7 @@ def train(config: DictConfig) -> None:
     record = run_record(settings, plan, fingerprint(data), clock.seconds)
     write_json(run_dir / RECORD, record)
     print(_table(scores))
-    print(f"Saved in {run_dir}")
+    print(f"Saved in {_shown(run_dir)}")
 
 
 def evaluate(config: DictConfig) -> None:
@@ -105,7 +105,7 @@ def evaluate(config: DictConfig) -> None:
     windows = sum(len(starts) for starts in result.starts)
     print(f"{windows} forecasts of {horizon} steps by {run_dir}")
     print(_table(scores))
-    print(f"Saved in {output_dir}")
+    print(f"Saved in {_shown(output_dir)}")
 
 
 def predict(config: DictConfig) -> None:
@@ -151,7 +151,8 @@ def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
     horizon = result.truth[0].shape[1]
 
     def part(values: np.ndarray) -> TimeSeries:
-        return TimeSeries(series.time_index[start : start + horizon], values, series.components)
+        times = series.time_index[start : start + horizon]
+        return TimeSeries(times, values, components=series.components)
 
     plot_forecast(
         path,
@@ -161,6 +162,11 @@ def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
         truth=part(result.truth[0][-1]),
         baseline=part(result.forecasts["baseline"][0][-1]),
     )
+
+
+def _shown(path: Path) -> Path:
+    """Shorten a path below the working directory, so that it can be copied to `run=`."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _table(scores: Metrics) -> str:

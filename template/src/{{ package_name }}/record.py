@@ -53,7 +53,7 @@ def run_record(
             name: {"value": choice.value, "reason": choice.reason}
             for name, choice in plan.choices().items()
         },
-        "git": git_state(Path.cwd()),
+        "git": git_state(Path(__file__).parent),
         "platform": platform.platform(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
