@@ -20,13 +20,32 @@ ROLES = ("targets", "past_covariates", "future_covariates")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model that predicts on any machine, and the scalers of its data."""
+    """A trained model that predicts on any machine, and the scalers of its data.
+
+    ``names`` are those of the series that the scalers were fitted on, in their order.
+    """
 
     model: TorchForecastingModel
     scalers: Scalers
+    names: list[str]
+
+    def check_series(self, names: list[str]) -> None:
+        """Refuse data whose series are not those of the training: each has its own scaler.
+
+        A single series may have another name, for it may come from another file.
+        """
+        if names != self.names and not len(names) == len(self.names) == 1:
+            new, missing = set(names) - set(self.names), set(self.names) - set(names)
+            raise UserError(
+                f"The run was trained on other series: {len(missing)} of them are missing "
+                f"{sorted(missing)[:3]}, {len(new)} are new {sorted(new)[:3]}. Give it the same "
+                "series, or train again."
+            )
 
 
-def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
+def save_bundle(
+    folder: Path, model: TorchForecastingModel, scalers: Scalers, names: list[str]
+) -> None:
     """Write the bundle into a new folder.
 
     The model is saved without its trainer, so neither loggers nor callbacks of the training can
@@ -35,7 +54,7 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
     folder.mkdir()
     model.save(str(folder / MODEL), clean=True)
     fitted = {role: getattr(scalers, role) for role in ROLES}
-    (folder / SCALERS).write_bytes(pickle.dumps(fitted))
+    (folder / SCALERS).write_bytes(pickle.dumps({"names": names, **fitted}))
 
 
 def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
@@ -65,7 +84,8 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     )
     with (folder / SCALERS).open("rb") as file:
         fitted = restricted_pickle_load(file)
-    return Bundle(model=model, scalers=Scalers(**fitted))
+    names = fitted.pop("names")
+    return Bundle(model=model, scalers=Scalers(**fitted), names=names)
 
 
 def inference_kwargs() -> dict[str, Any]:

@@ -61,7 +61,7 @@ def train(config: DictConfig) -> None:
     clock.lap("load")
 
     plan = fit_model(model, settings, scalers.transform(data), split, machine)
-    save_bundle(run_dir / BUNDLE, model, scalers)
+    save_bundle(run_dir / BUNDLE, model, scalers, data.names)
     clock.lap("fit")
 
     # the test runs on what was saved, so a bundle that does not load shows at once
@@ -142,6 +142,7 @@ def _load_run(
             raise UserError(f"data_path: the run was trained on {source.source}, not on a file.")
         source = replace(source, path=data_path)
     data = load_data(source)
+    bundle.check_series(data.names)
     return bundle, supported_covariates(bundle.model, data)
 
 

@@ -42,6 +42,7 @@ class CsvSettings(DataSettings):
 
     path: str
     time_column: str
+    time_format: str | None
     target_columns: list[str]
     past_covariates_columns: list[str]
     future_covariates_columns: list[str]
@@ -194,10 +195,21 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     _check_integer("data.season_length", data.season_length, minimum=1)
     for key in ("validation_size", "test_size"):
         _check_size(f"data.{key}", getattr(data, key))
+    if isinstance(data, CsvSettings):
+        _check_columns(data)
     if isinstance(data, SyntheticSettings):
         _check_integer("data.n_series", data.n_series, minimum=1)
         _check_integer("data.length", data.length, minimum=1)
     return data
+
+
+def _check_columns(data: CsvSettings) -> None:
+    if not data.target_columns:
+        raise UserError("data.target_columns: name at least one column to forecast.")
+    for key in ("target_columns", "past_covariates_columns", "future_covariates_columns"):
+        columns = getattr(data, key)
+        if len(set(columns)) < len(columns):
+            raise UserError(f"data.{key}: {columns} names a column twice.")
 
 
 def _typed(schema: type[Settings], values: dict[str, Any], prefix: str) -> Settings:

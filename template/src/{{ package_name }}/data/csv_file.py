@@ -22,8 +22,14 @@ def read_csv(settings: CsvSettings) -> SeriesSet:
         UserError: naming the file and, where there is one, the column and line at fault.
     """
     frame = _read(settings)
-    columns = settings.target_columns + settings.past_covariates_columns
-    columns += settings.future_covariates_columns
+    # a column may have several roles
+    columns = list(
+        dict.fromkeys(
+            settings.target_columns
+            + settings.past_covariates_columns
+            + settings.future_covariates_columns
+        )
+    )
     keys = [settings.series_column] if settings.series_column else []
     _check_columns(frame, [settings.time_column, *keys, *columns], settings.path)
     frame = frame[[settings.time_column, *keys, *columns]].copy()
@@ -33,6 +39,8 @@ def read_csv(settings: CsvSettings) -> SeriesSet:
 
     groups: list[tuple[str, pd.DataFrame]] = [(Path(settings.path).stem, frame)]
     if settings.series_column:
+        key = frame[settings.series_column]
+        _refuse(key, key.isna(), "is no name of a series", settings, "Name it or remove the line")
         groups = [(str(key), part) for key, part in frame.groupby(settings.series_column)]
     names, targets, past, future = [], [], [], []
     for name, group in groups:
@@ -80,10 +88,15 @@ def _check_columns(frame: pd.DataFrame, columns: list[str], path: str) -> None:
 
 
 def _times(column: pd.Series, settings: CsvSettings) -> pd.Series:
-    if pd.api.types.is_integer_dtype(column):
+    """Return whole numbers as they are, and dates without a time zone, in UTC if they had one."""
+    if pd.api.types.is_integer_dtype(column) and settings.time_format is None:
         return column
-    times = pd.to_datetime(column, errors="coerce")
-    _refuse(column, times.isna(), "is not a date", settings, "Correct or remove the line")
+    form = settings.time_format or "ISO8601"
+    # as text, for pandas would take numbers for nanoseconds since 1970
+    texts = column.astype(str).where(column.notna())
+    times = pd.to_datetime(texts, format=form, errors="coerce", utc=True).dt.tz_localize(None)
+    remedy = "Correct the line, or set data.time_format (such as %d/%m/%Y)"
+    _refuse(column, times.isna(), f"is no date of the format {form}", settings, remedy)
     return times
 
 
@@ -100,7 +113,7 @@ def _refuse(
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise UserError(
-            f"{settings.path}, line {row + 2}, column {column.name!r}: {column.iloc[row]!r} {what} "
+            f"{settings.path}, line {row + 2}, column {column.name!r}: '{column.iloc[row]}' {what} "
             f"({int(wrong.sum())} such lines). {remedy}."
         )
 
