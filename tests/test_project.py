@@ -52,6 +52,14 @@ def test_its_own_checks_pass(render: Render, command: str) -> None:
     run(render(), sys.executable, "-m", *command.split())
 
 
+def test_settings_of_the_machine_are_picked_up(render: Render) -> None:
+    project = render()
+    assert "num_workers: auto" in run(project, sys.executable, "train.py", "--cfg", "job")
+    local = "# @package _global_\ndataloader:\n  num_workers: 3\n"
+    (project / "conf/local/default.yaml").write_text(local)
+    assert "num_workers: 3" in run(project, sys.executable, "train.py", "--cfg", "job")
+
+
 def commands(readme: Path) -> list[str]:
     """Return the commands of a README that are run in a project."""
     blocks = re.findall(r"```console\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
