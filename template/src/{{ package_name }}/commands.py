@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from . import machine as machines
 from .bundle import Bundle, load_bundle, save_bundle
-from .data import SeriesSet, Split, fingerprint, fit_scalers, load_data, split_data
+from .data import SeriesSet, fingerprint, fit_scalers, load_data, split_data
 from .dataloader import plan_loader
 from .errors import UserError
 from .evaluation import Backtest, Metrics, backtest, metrics, metrics_by_step
@@ -56,7 +56,13 @@ def train(config: DictConfig) -> None:
 
     model = build_model(settings, run_dir)
     data = supported_covariates(model, load_data(settings.data))
-    split = _split(data, settings, model.min_train_series_length, model.output_chunk_length)
+    split = split_data(
+        data,
+        settings.data,
+        settings.horizon,
+        train_length=model.min_train_series_length,
+        output_length=model.output_chunk_length,
+    )
     scalers = fit_scalers(data, split, settings.data.scaler)
     clock.lap("load")
 
@@ -88,7 +94,7 @@ def evaluate(config: DictConfig) -> None:
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
     bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
-    split = _split(data, replace(settings, horizon=horizon), 1, 1)
+    split = split_data(data, settings.data, horizon)
     result = backtest(
         bundle,
         data,
@@ -123,12 +129,6 @@ def predict(config: DictConfig) -> None:
     history = data.targets[0][-HISTORY_HORIZONS * horizon :]
     plot_forecast(picture, f"Forecast of {data.names[0]}", history, forecasts[0])
     print(f"Saved {output} and {picture}")
-
-
-def _split(
-    data: SeriesSet, settings: TrainSettings, train_length: int, output_length: int
-) -> Split:
-    return split_data(data, settings.data, settings.horizon, train_length, output_length)
 
 
 def _load_run(

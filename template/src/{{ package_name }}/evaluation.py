@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle, inference_kwargs
 from .data import SeriesSet, Split
-from .errors import UserError
 
 Array = NDArray[np.float64]
 Metrics = dict[str, dict[str, dict[str, float]]]
@@ -47,24 +46,12 @@ def backtest(
     Args:
         bundle: trained model and scalers.
         data: series in their original unit.
-        split: where the test part of every series begins.
+        split: where the test part of every series begins; from ``split_data``, which makes sure
+            that the parts are long enough.
         horizon: steps of each forecast.
         stride: steps between two origins.
         season_length: steps in one season, for the seasonal-naive baseline.
-
-    Raises:
-        UserError: when a series is too short for the horizon or the season.
     """
-    for name, series, start in zip(data.names, data.targets, split.test_start, strict=True):
-        if len(series) - start < horizon:
-            raise UserError(
-                f"{name}: the test part has {len(series) - start} steps, shorter than "
-                f"horizon={horizon}. Choose a shorter horizon."
-            )
-        if season_length > split.train_end[data.names.index(name)]:
-            raise UserError(
-                f"data.season_length: {season_length} is longer than the training part of {name}."
-            )
     scaled = bundle.scalers.transform(data)
     predicted = bundle.model.historical_forecasts(
         split.test(scaled.targets, bundle.model.input_chunk_length),

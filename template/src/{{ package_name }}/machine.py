@@ -77,11 +77,11 @@ def resolve_accelerator(accelerator: str) -> str:
     else:
         found = accelerator
     if found not in ("cpu", "cuda", "mps"):
-        raise UserError(f"trainer.accelerator: {accelerator!r} is none of auto, cpu, cuda, mps.")
+        raise UserError(f"accelerator: {accelerator!r} is none of auto, cpu, cuda, mps.")
     missing = {"cuda": not cuda, "mps": not mps, "cpu": accelerator == "gpu"}[found]
     if missing:
         raise UserError(
-            f"trainer.accelerator: {accelerator!r} asked for, but torch {torch.__version__} finds "
+            f"accelerator: {accelerator!r} asked for, but torch {torch.__version__} finds "
             f"none. {cuda_advice() or ''} Use trainer=cpu or trainer=auto meanwhile."
         )
     return found

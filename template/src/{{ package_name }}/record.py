@@ -28,7 +28,16 @@ PACKAGES = (
 
 
 def write_config(run_dir: Path, config: DictConfig) -> None:
-    """Write the composed config with all interpolations resolved."""
+    """Write the composed config with all interpolations resolved.
+
+    Raises:
+        UserError: when the folder already holds a run, which is not overwritten.
+    """
+    if (run_dir / CONFIG).exists():
+        raise UserError(
+            f"hydra.run.dir: '{run_dir}' already holds a run, which is not overwritten. Name "
+            "another folder, or leave hydra.run.dir out."
+        )
     OmegaConf.save(OmegaConf.create(plain(config)), run_dir / CONFIG)
 
 

@@ -38,13 +38,18 @@ class Split:
 
 
 def split_data(
-    data: SeriesSet, settings: DataSettings, horizon: int, train_length: int, output_length: int
+    data: SeriesSet,
+    settings: DataSettings,
+    horizon: int,
+    train_length: int = 1,
+    output_length: int = 1,
 ) -> Split:
     """Divide every series from its end and check that each part is long enough.
 
     Args:
         data: the series.
-        settings: ``validation_size`` and ``test_size`` as fractions or steps.
+        settings: ``validation_size`` and ``test_size`` as fractions or steps; ``season_length``,
+            which the baseline repeats.
         horizon: steps of one test forecast.
         train_length: steps that the model needs to see at least one training window.
         output_length: steps that a validation window predicts.
@@ -62,6 +67,11 @@ def split_data(
                 f"{name}: {max(train, 0)} of {len(series)} steps are left for training, but one "
                 f"window takes {train_length}. Shorten model.input_chunk_length or horizon, or "
                 "lower data.validation_size and data.test_size."
+            )
+        if train < settings.season_length:
+            raise UserError(
+                f"{name}: {train} steps are left for training, but the baseline repeats a season "
+                f"of {settings.season_length}. Lower data.season_length."
             )
         if 0 < validation < output_length:
             raise UserError(
