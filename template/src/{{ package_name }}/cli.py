@@ -55,8 +55,10 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        log.error("Error: %s%s", kind, error)
+        if isinstance(error, UserError):
+            log.error("Error: %s", error)
+        else:
+            log.error("Error: %s: %s%s", type(error).__name__, _one_line(error), _log_file())
         log.debug("Traceback of the error above", exc_info=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobError from error
@@ -64,6 +66,17 @@ def report_errors() -> Iterator[None]:
 
 
 def _summary(error: Exception) -> str:
-    """Join the lines of a Hydra message up to the search path, which helps nobody here."""
-    text = str(error).split("Config search path")[0]
-    return " ".join(text.split())
+    """Return a Hydra message up to the search path, which helps nobody here."""
+    return _one_line(error).split("Config search path")[0]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _log_file() -> str:
+    """Return a second line that names the log file, if there is one."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            return f"\nThe traceback is in {handler.baseFilename}"
+    return ""

@@ -41,7 +41,8 @@ def backtest(
 ) -> Backtest:
     """Forecast from every ``stride``-th origin of the test part, without retraining.
 
-    The first forecast starts with the first step of the test part; all lie within it.
+    The first forecast starts with the first step of the test part; all lie within it. A model
+    that reads future covariates needs them for all the steps that it predicts at once.
 
     Args:
         bundle: trained model and scalers.
@@ -68,9 +69,10 @@ def backtest(
     for number, (series, windows) in enumerate(zip(data.targets, predicted, strict=True)):
         values = series.values(copy=False)
         first = split.test_start[number]
-        starts = np.arange(first, len(values) - horizon + 1, stride)
-        assert windows[0].start_time() == series.time_index[first]
-        assert len(windows) == len(starts)
+        # fewer than fit into the test part where covariates end with it
+        starts = first + stride * np.arange(len(windows))
+        assert windows[0].start_time() == series.time_index[starts[0]]
+        assert windows[-1].start_time() == series.time_index[starts[-1]]
         forecasts = np.stack([window.values(copy=False) for window in windows])
         result.starts.append(starts)
         result.truth.append(values[starts[:, None] + np.arange(horizon)])

@@ -14,12 +14,23 @@ def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
     """Forecast ``horizon`` steps after the end of every series, in the original unit.
 
     Raises:
-        UserError: when a series is shorter than the model's input.
+        UserError: when a series is shorter than the model's input, or its covariates end too soon.
     """
-    length = bundle.model.input_chunk_length
-    for name, series in zip(data.names, data.targets, strict=True):
+    length, output = bundle.model.input_chunk_length, bundle.model.output_chunk_length
+    for number, (name, series) in enumerate(zip(data.names, data.targets, strict=True)):
         if len(series) < length:
             raise UserError(f"{name}: {len(series)} steps are fewer than the model's {length}.")
+        for role, group, steps in (
+            ("past covariates", data.past_covariates, max(0, horizon - output)),
+            ("future covariates", data.future_covariates, max(horizon, output)),
+        ):
+            needed = series.end_time() + steps * series.freq
+            if group is not None and group[number].end_time() < needed:
+                raise UserError(
+                    f"{name}: the {role} end at {group[number].end_time()}, but a forecast of "
+                    f"{horizon} steps needs them until {needed}. Add rows with their values to the "
+                    "data, or shorten the horizon."
+                )
     scaled = bundle.scalers.transform(data)
     predicted = bundle.model.predict(
         n=horizon,

@@ -82,7 +82,7 @@ def resolve_accelerator(accelerator: str) -> str:
     if missing:
         raise UserError(
             f"accelerator: {accelerator!r} asked for, but torch {torch.__version__} finds "
-            f"none. {cuda_advice() or ''} Use trainer=cpu or trainer=auto meanwhile."
+            f"none. {cuda_advice() or 'Use cpu or auto.'}"
         )
     return found
 

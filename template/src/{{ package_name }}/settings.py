@@ -196,14 +196,16 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     for key in ("validation_size", "test_size"):
         _check_size(f"data.{key}", getattr(data, key))
     if isinstance(data, CsvSettings):
-        _check_columns(data)
+        _check_csv(data)
     if isinstance(data, SyntheticSettings):
         _check_integer("data.n_series", data.n_series, minimum=1)
         _check_integer("data.length", data.length, minimum=1)
     return data
 
 
-def _check_columns(data: CsvSettings) -> None:
+def _check_csv(data: CsvSettings) -> None:
+    if len(data.separator) != 1:
+        raise UserError(f"data.separator: {data.separator!r} must be one character.")
     if not data.target_columns:
         raise UserError("data.target_columns: name at least one column to forecast.")
     for key in ("target_columns", "past_covariates_columns", "future_covariates_columns"):

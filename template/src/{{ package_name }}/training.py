@@ -1,5 +1,6 @@
 """Build a Darts model from settings and fit it through the fast data path."""
 
+import inspect
 import logging
 import warnings
 from dataclasses import replace
@@ -61,6 +62,7 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
         raise UserError(f"model._target_: there is no class {name!r} ({error}).") from error
     if not issubclass(model_class, TorchForecastingModel):
         raise UserError(f"model._target_: {name} is no torch forecasting model of Darts.")
+    _check_types(model_class, arguments)
     callbacks = list(_build(settings.callbacks).values())
     _check_monitors(callbacks, settings)
     try:
@@ -168,6 +170,17 @@ def _keeps_best(model: TorchForecastingModel, settings: TrainSettings) -> bool:
     callbacks = model.trainer_params["callbacks"]
     keeps = any(isinstance(c, ModelCheckpoint) and c.monitor is not None for c in callbacks)
     return keeps and not settings.trainer.get("fast_dev_run")
+
+
+def _check_types(model_class: Any, arguments: dict[str, Any]) -> None:
+    """Name the argument that is no number, which torch would complain of without its name."""
+    parameters = inspect.signature(model_class.__init__).parameters
+    for name, value in arguments.items():
+        annotation = parameters[name].annotation if name in parameters else None
+        if annotation is int and not isinstance(value, int):
+            raise UserError(f"model.{name}: {value!r} must be a whole number.")
+        if annotation is float and not isinstance(value, int | float):
+            raise UserError(f"model.{name}: {value!r} must be a number.")
 
 
 def _check_monitors(callbacks: list[Any], settings: TrainSettings) -> None:
