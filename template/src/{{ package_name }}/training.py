@@ -69,7 +69,7 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
         return model_class(
             **_build(arguments),
             random_state=settings.seed,
-            show_warnings=True,
+            show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs={
                 **_build(settings.trainer),
                 "callbacks": [*callbacks, EpochShuffle(settings.seed)],

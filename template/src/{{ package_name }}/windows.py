@@ -178,9 +178,8 @@ class WindowDataset(ShiftedTorchTrainingDataset):
 
         past = slice(0, self.input_chunk_length)
         future = slice(self.shift, self.shift + self.output_chunk_length)
-        batch = WindowBatch(past_target=torch.empty(0))
         target = self._target.gather(series, start, self._span)
-        batch.past_target, batch.future_target = target[:, past], target[:, future]
+        batch = WindowBatch(past_target=target[:, past], future_target=target[:, future])
         if self._past_covariates is not None:
             batch.past_covariates = self._past_covariates.gather(
                 series, start, self.input_chunk_length
@@ -196,12 +195,6 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         if self._static_covariates is not None:
             batch.static_covariates = self._static_covariates[series]
         return batch
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values."""
-        roles = (self._target, self._past_covariates, self._future_covariates, self._sample_weight)
-        return sum(role.values.nbytes for role in roles if role is not None)
 
     def _check_lengths(self, lengths: torch.Tensor, series: Sequence[TimeSeries]) -> None:
         short = torch.nonzero(lengths < self._span).flatten().tolist()

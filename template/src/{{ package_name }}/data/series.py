@@ -1,7 +1,6 @@
 """The container that travels from the data to the model."""
 
 import hashlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,21 +19,6 @@ class SeriesSet:
     targets: list[TimeSeries]
     past_covariates: list[TimeSeries] | None = None
     future_covariates: list[TimeSeries] | None = None
-
-    def map(self, function: Callable[[TimeSeries], TimeSeries]) -> "SeriesSet":
-        """Apply ``function`` to every series of every role."""
-        return SeriesSet(
-            names=self.names,
-            targets=[function(series) for series in self.targets],
-            past_covariates=_map(function, self.past_covariates),
-            future_covariates=_map(function, self.future_covariates),
-        )
-
-
-def _map(
-    function: Callable[[TimeSeries], TimeSeries], group: Sequence[TimeSeries] | None
-) -> list[TimeSeries] | None:
-    return None if group is None else [function(series) for series in group]
 
 
 def fingerprint(data: SeriesSet) -> str:
