@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def fill_gaps(data: SeriesSet, policy: str) -> SeriesSet:
-    """Strip missing values at both ends of the targets, then fill the others.
+    """Cut missing values off both ends of every series, then fill the others.
+
+    A target is cut where all components are missing. A covariate is cut where one of them is: what
+    lies beyond is not known, and must not be made up.
 
     Args:
         data: series that may hold NaN.
@@ -23,45 +26,44 @@ def fill_gaps(data: SeriesSet, policy: str) -> SeriesSet:
         UserError: on infinite values, on components without any value, and on missing values
             under ``forbid``.
     """
-    total = 0
 
-    def fill(name: str, series: TimeSeries) -> TimeSeries:
-        nonlocal total
-        values = series.values(copy=False)
-        if np.isinf(values).any():
-            raise UserError(f"{name}: infinite values. Replace them in the data by numbers or NaN.")
-        missing = np.isnan(values)
-        empty = [str(name) for name in series.components[missing.all(axis=0)]]
-        if empty:
-            raise UserError(
-                f"{name}: no values at all in column {', '.join(empty)}. Drop the column."
-            )
-        if not missing.any():
-            return series
-        if policy == "forbid":
-            first = series.time_index[missing.any(axis=1)][0]
-            raise UserError(
-                f"{name}: {missing.sum()} missing values, the first at {first}. "
-                "Set data.fill=linear to interpolate them."
-            )
-        total += int(missing.sum())
-        return fill_missing_values(series)
-
-    def fill_group(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
+    def fill(group: list[TimeSeries] | None, ends: str) -> list[TimeSeries] | None:
         if group is None:
             return None
-        return [fill(name, series) for name, series in zip(data.names, group, strict=True)]
+        cut = [_strip(name, series, ends) for name, series in zip(data.names, group, strict=True)]
+        gaps.extend(int(np.isnan(series.values(copy=False)).sum()) for series in cut)
+        return [_fill(name, series, policy) for name, series in zip(data.names, cut, strict=True)]
 
-    targets = [
-        series if np.isnan(series.values(copy=False)).all() else series.strip()
-        for series in data.targets
-    ]
+    gaps: list[int] = []
     filled = SeriesSet(
         names=data.names,
-        targets=fill_group(targets) or [],
-        past_covariates=fill_group(data.past_covariates),
-        future_covariates=fill_group(data.future_covariates),
+        targets=fill(data.targets, "all") or [],
+        past_covariates=fill(data.past_covariates, "any"),
+        future_covariates=fill(data.future_covariates, "any"),
     )
-    if total:
-        log.info("Filled %d missing values by linear interpolation.", total)
+    if any(gaps):
+        log.info("Filled %d missing values by linear interpolation.", sum(gaps))
     return filled
+
+
+def _strip(name: str, series: TimeSeries, how: str) -> TimeSeries:
+    values = series.values(copy=False)
+    if np.isinf(values).any():
+        raise UserError(f"{name}: infinite values. Replace them in the data by numbers or NaN.")
+    empty = [str(column) for column in series.components[np.isnan(values).all(axis=0)]]
+    if empty:
+        raise UserError(f"{name}: no values at all in column {', '.join(empty)}. Drop the column.")
+    return series.strip(how=how)
+
+
+def _fill(name: str, series: TimeSeries, policy: str) -> TimeSeries:
+    missing = np.isnan(series.values(copy=False))
+    if not missing.any():
+        return series
+    if policy == "forbid":
+        first = series.time_index[missing.any(axis=1)][0]
+        raise UserError(
+            f"{name}: {missing.sum()} missing values, the first at {first}. "
+            "Set data.fill=linear to interpolate them."
+        )
+    return fill_missing_values(series)
