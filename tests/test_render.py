@@ -263,6 +263,17 @@ def test_every_reserved_name_is_known() -> None:
     assert public | {word for word in keyword.kwlist if word.islower()} <= reserved
 
 
+def test_the_settings_file_of_copier_prefills_the_author(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.yml"
+    path.write_text("defaults:\n  user_name: Ada Lovelace\n  user_email: ada@example.org\n")
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(path))
+    metadata = tomllib.loads((render() / "pyproject.toml").read_text(encoding="utf-8"))
+    author = {"name": "Ada Lovelace", "email": "ada@example.org"}
+    assert metadata["project"]["authors"] == [author]
+
+
 def test_a_second_render_is_the_same_to_the_byte(render: Render) -> None:
     first, second = render(tracker="mlflow"), render(tracker="mlflow")
     contents = [

@@ -68,6 +68,7 @@ def train(config: DictConfig) -> None:
 
     plan = fit_model(model, settings, scalers.transform(data), split, machine)
     save_bundle(run_dir / BUNDLE, model, scalers, data.names)
+    write_config(run_dir / BUNDLE, config)
     clock.lap("fit")
 
     # the test runs on what was saved, so a bundle that does not load shows at once

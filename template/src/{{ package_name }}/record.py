@@ -27,18 +27,18 @@ PACKAGES = (
 )
 
 
-def write_config(run_dir: Path, config: DictConfig) -> None:
+def write_config(folder: Path, config: DictConfig) -> None:
     """Write the composed config with all interpolations resolved.
 
     Raises:
         UserError: when the folder already holds a run, which is not overwritten.
     """
-    if (run_dir / CONFIG).exists():
+    if (folder / CONFIG).exists():
         raise UserError(
-            f"hydra.run.dir: '{run_dir}' already holds a run, which is not overwritten. Name "
+            f"hydra.run.dir: '{folder}' already holds a run, which is not overwritten. Name "
             "another folder, or leave hydra.run.dir out."
         )
-    OmegaConf.save(OmegaConf.create(plain(config)), run_dir / CONFIG)
+    OmegaConf.save(OmegaConf.create(plain(config)), folder / CONFIG)
 
 
 def run_record(
@@ -107,7 +107,7 @@ def find_run(run: str) -> Path:
     folder = Path(run)
     if not folder.is_dir():
         raise UserError(f"run: there is no folder '{folder}'. Name a run of train.py, or latest.")
-    for name in (CONFIG, RECORD):
+    for name in (RECORD, f"{BUNDLE}/{CONFIG}"):
         if not (folder / name).is_file():
             raise UserError(
                 f"run: '{folder}' holds no {name}, so it is not a finished run of train.py."
@@ -116,8 +116,8 @@ def find_run(run: str) -> Path:
 
 
 def read_settings(run_dir: Path) -> TrainSettings:
-    """Return the settings that a run was trained with."""
-    config = OmegaConf.load(run_dir / CONFIG)
+    """Return the settings that a run was trained with, from its bundle."""
+    config = OmegaConf.load(run_dir / BUNDLE / CONFIG)
     assert isinstance(config, DictConfig)
     return train_settings(config)
 
