@@ -1,7 +1,7 @@
 """What a finished run leaves behind to forecast with: the model and its fitted scalers."""
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,43 +9,48 @@ from darts.models.forecasting.torch_forecasting_model import TorchForecastingMod
 from darts.utils.serialization.base import restricted_pickle_load
 from hydra.utils import get_class
 
-from .data import Scalers
+from .data import Scalers, SeriesSet
 from .errors import UserError
 from .training import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
-ROLES = ("targets", "past_covariates", "future_covariates")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model that predicts on any machine, and the scalers of its data.
-
-    ``names`` are those of the series that the scalers were fitted on, in their order.
-    """
+    """A trained model that predicts on any machine, and the scalers of its data."""
 
     model: TorchForecastingModel
     scalers: Scalers
-    names: list[str]
 
-    def check_series(self, names: list[str]) -> None:
-        """Refuse data whose series are not those of the training: each has its own scaler.
+    def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
+        """Return the series that the run was trained on, for each has its own scaler.
 
         A single series may have another name, for it may come from another file.
+
+        Args:
+            data: the series at hand.
+            drop: whether series that the run does not know are left out.
+
+        Raises:
+            UserError: when series are missing, or new and not to be left out.
         """
-        if names != self.names and not len(names) == len(self.names) == 1:
-            new, missing = set(names) - set(self.names), set(self.names) - set(names)
+        known, names = self.scalers.names, data.names
+        if names == known or len(names) == len(known) == 1:
+            return data
+        new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
+        if missing or (new and not drop):
             raise UserError(
                 f"The run was trained on other series: {len(missing)} of them are missing "
-                f"{sorted(missing)[:3]}, {len(new)} are new {sorted(new)[:3]}. Give it the same "
-                "series, or train again."
+                f"{missing[:3]}, {len(new)} are new {new[:3]}. Give it the same series, or train "
+                "again."
             )
+        place = {name: number for number, name in enumerate(names)}
+        return data.select([place[name] for name in known])
 
 
-def save_bundle(
-    folder: Path, model: TorchForecastingModel, scalers: Scalers, names: list[str]
-) -> None:
+def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
     """Write the bundle into a new folder.
 
     The model is saved without its trainer, so neither loggers nor callbacks of the training can
@@ -53,8 +58,8 @@ def save_bundle(
     """
     folder.mkdir()
     model.save(str(folder / MODEL), clean=True)
-    fitted = {role: getattr(scalers, role) for role in ROLES}
-    (folder / SCALERS).write_bytes(pickle.dumps({"names": names, **fitted}))
+    fitted = {item.name: getattr(scalers, item.name) for item in fields(scalers)}
+    (folder / SCALERS).write_bytes(pickle.dumps(fitted))
 
 
 def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
@@ -84,10 +89,4 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     )
     with (folder / SCALERS).open("rb") as file:
         fitted = restricted_pickle_load(file)
-    names = fitted.pop("names")
-    return Bundle(model=model, scalers=Scalers(**fitted), names=names)
-
-
-def inference_kwargs() -> dict[str, Any]:
-    """Return DataLoader settings for prediction: Darts' default would warn on the CPU."""
-    return {"pin_memory": False}
+    return Bundle(model=model, scalers=Scalers(**fitted))

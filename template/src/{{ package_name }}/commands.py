@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from . import machine as machines
 from .bundle import Bundle, load_bundle, save_bundle
-from .data import SeriesSet, fingerprint, fit_scalers, load_data, split_data
+from .data import SeriesSet, fingerprint, fit_scalers, load_data, open_storage, split_data
 from .dataloader import plan_loader
 from .errors import UserError
 from .evaluation import Backtest, Metrics, backtest, metrics, metrics_by_step
@@ -28,14 +28,15 @@ from .record import (
     write_json,
 )
 from .settings import (
-    CsvSettings,
     DataSettings,
+    FileSettings,
     TrainSettings,
     evaluate_settings,
     predict_settings,
     train_settings,
 )
 from .training import build_model, fit_model, supported_covariates
+from .workload import GATHERED
 
 # Lightning 2.6 provokes this in torch on every start, and no user can act on it.
 warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
@@ -50,38 +51,46 @@ def train(config: DictConfig) -> None:
     settings = train_settings(config)
     machine = machines.detect(settings.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
-    plan_loader(settings.dataloader, machine, gathered=True)
+    plan_loader(settings.dataloader, machine, GATHERED)
     write_config(run_dir, config)
     clock = _Clock()
 
     model = build_model(settings, run_dir)
-    data = supported_covariates(model, load_data(settings.data))
-    split = split_data(
-        data,
-        settings.data,
-        settings.horizon,
-        train_length=model.min_train_series_length,
-        output_length=model.output_chunk_length,
-    )
-    scalers = fit_scalers(data, split, settings.data.scaler)
-    clock.lap("load")
+    with open_storage(settings.data.storage, run_dir) as storage:
+        data = supported_covariates(model, load_data(settings.data, storage))
+        data, split = split_data(
+            data,
+            settings.data,
+            settings.horizon + model.output_chunk_shift,
+            train_length=model.min_train_series_length,
+            output_length=model.output_chunk_length,
+        )
+        scalers = fit_scalers(data, split, settings.data.scaler)
+        scaled = scalers.transform(data, storage)
+        clock.lap("load")
 
-    plan = fit_model(model, settings, scalers.transform(data), split, machine)
-    save_bundle(run_dir / BUNDLE, model, scalers, data.names)
-    write_config(run_dir / BUNDLE, config)
-    clock.lap("fit")
+        plan = fit_model(model, settings, scaled, split, machine)
+        save_bundle(run_dir / BUNDLE, model, scalers)
+        write_config(run_dir / BUNDLE, config)
+        clock.lap("fit")
 
-    # the test runs on what was saved, so a bundle that does not load shows at once
-    bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], machine.accelerator)
-    result = backtest(
-        bundle, data, split, settings.horizon, settings.stride, settings.data.season_length
-    )
-    scores = metrics(result)
-    write_json(run_dir / METRICS, scores)
-    _plot_last_window(run_dir / "forecast.png", data, result)
-    clock.lap("evaluate")
+        # the test runs on what was saved, so a bundle that does not load shows at once
+        bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], machine.accelerator)
+        result = backtest(
+            bundle,
+            data,
+            split,
+            settings.horizon,
+            settings.stride,
+            settings.data.season_length,
+            storage,
+        )
+        scores = metrics(result)
+        write_json(run_dir / METRICS, scores)
+        _plot_last_window(run_dir / "forecast.png", data, result)
+        clock.lap("evaluate")
+        record = run_record(settings, plan, fingerprint(data), clock.seconds)
 
-    record = run_record(settings, plan, fingerprint(data), clock.seconds)
     write_json(run_dir / RECORD, record)
     print(_table(scores))
     print(f"Saved in {_shown(run_dir)}")
@@ -95,7 +104,12 @@ def evaluate(config: DictConfig) -> None:
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
     bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
-    split = split_data(data, settings.data, horizon)
+    data, split = split_data(
+        data,
+        settings.data,
+        horizon + bundle.model.output_chunk_shift,
+        train_length=bundle.model.input_chunk_length,
+    )
     result = backtest(
         bundle,
         data,
@@ -139,11 +153,10 @@ def _load_run(
     bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], device)
     source: DataSettings = settings.data
     if data_path is not None:
-        if not isinstance(source, CsvSettings):
+        if not isinstance(source, FileSettings):
             raise UserError(f"data_path: the run was trained on {source.source}, not on a file.")
         source = replace(source, path=data_path)
-    data = load_data(source)
-    bundle.check_series(data.names)
+    data = bundle.match(load_data(source), drop=source.short_series == "drop")
     return bundle, supported_covariates(bundle.model, data)
 
 

@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 from .dataloader import plan_loader
 from .machine import cuda_advice, describe, detect
 from .settings import train_settings
+from .workload import GATHERED
 
 
 def doctor(config: DictConfig) -> None:
@@ -21,6 +22,6 @@ def doctor(config: DictConfig) -> None:
     if advice:
         print(f"\nWarning: {advice}")
     print("\nLoader plan of train.py")
-    for name, choice in plan_loader(settings.dataloader, machine, gathered=True).choices().items():
+    for name, choice in plan_loader(settings.dataloader, machine, GATHERED).choices().items():
         value = "-" if choice.value is None else choice.value
         print(f"  {name:24} {value!s:12} {choice.reason}")

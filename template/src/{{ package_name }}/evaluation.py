@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .bundle import Bundle, inference_kwargs
-from .data import SeriesSet, Split
+from .bundle import Bundle
+from .data import IN_MEMORY, SeriesSet, Split, Storage
+from .errors import UserError
+from .inference import forecast_from, last_start
 
 Array = NDArray[np.float64]
 Metrics = dict[str, dict[str, dict[str, float]]]
@@ -38,6 +40,7 @@ def backtest(
     horizon: int,
     stride: int,
     season_length: int,
+    storage: Storage = IN_MEMORY,
 ) -> Backtest:
     """Forecast from every ``stride``-th origin of the test part, without retraining.
 
@@ -52,33 +55,37 @@ def backtest(
         horizon: steps of each forecast.
         stride: steps between two origins.
         season_length: steps in one season, for the seasonal-naive baseline.
+        storage: where the scaled test parts are kept.
+
+    Raises:
+        UserError: when covariates end before the first forecast does.
     """
-    scaled = bundle.scalers.transform(data)
-    predicted = bundle.model.historical_forecasts(
-        split.test(scaled.targets, bundle.model.input_chunk_length),
-        past_covariates=scaled.past_covariates,
-        future_covariates=scaled.future_covariates,
-        forecast_horizon=horizon,
-        stride=stride,
-        retrain=False,
-        last_points_only=False,
-        verbose=False,
-        predict_kwargs={"dataloader_kwargs": inference_kwargs()},
-    )
+    length, shift = bundle.model.input_chunk_length, bundle.model.output_chunk_shift
+    recent = data.since([start - length for start in split.test_start])
+    starts = []
+    for number, name in enumerate(data.names):
+        last = last_start(bundle.model, recent, number, horizon)
+        if last < length:
+            raise UserError(
+                f"{name}: its covariates end before a forecast of {horizon} steps from the test "
+                "part does. Give them more steps, or shorten the horizon."
+            )
+        starts.append(np.arange(length, last + 1, stride))
+    scaled = bundle.scalers.transform(recent, storage)
+    predicted = forecast_from(bundle.model, scaled, starts, horizon)
+
     result = Backtest([], [], {"model": [], "baseline": []}, [])
-    for number, (series, windows) in enumerate(zip(data.targets, predicted, strict=True)):
+    for name, series, first, begin, train_end, forecasts in zip(
+        data.names, data.targets, split.test_start, starts, split.train_end, predicted, strict=True
+    ):
         values = series.values(copy=False)
-        first = split.test_start[number]
-        # fewer than fit into the test part where covariates end with it
-        starts = first + stride * np.arange(len(windows))
-        assert windows[0].start_time() == series.time_index[starts[0]]
-        assert windows[-1].start_time() == series.time_index[starts[-1]]
-        forecasts = np.stack([window.values(copy=False) for window in windows])
-        result.starts.append(starts)
-        result.truth.append(values[starts[:, None] + np.arange(horizon)])
-        result.forecasts["model"].append(bundle.scalers.inverse(forecasts, number))
-        result.forecasts["baseline"].append(seasonal_naive(values, starts, horizon, season_length))
-        result.deviations.append(_deviation(values[: split.train_end[number]]))
+        origins = begin - length + first
+        naive = seasonal_naive(values, origins, shift + horizon, season_length)
+        result.starts.append(origins + shift)
+        result.truth.append(values[origins[:, None] + shift + np.arange(horizon)])
+        result.forecasts["model"].append(bundle.scalers.inverse(forecasts, name))
+        result.forecasts["baseline"].append(naive[:, shift:])
+        result.deviations.append(_deviation(values[:train_end]))
     return result
 
 

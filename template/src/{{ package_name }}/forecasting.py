@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from darts import TimeSeries
+from darts.utils.utils import generate_index
 
-from .bundle import Bundle, inference_kwargs
+from .bundle import Bundle
 from .data import SeriesSet
 from .errors import UserError
+from .inference import forecast_from
 
 
 def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
@@ -31,22 +34,17 @@ def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
                     f"{horizon} steps needs them until {needed}. Add rows with their values to the "
                     "data, or shorten the horizon."
                 )
-    scaled = bundle.scalers.transform(data)
-    predicted = bundle.model.predict(
-        n=horizon,
-        series=scaled.targets,
-        past_covariates=scaled.past_covariates,
-        future_covariates=scaled.future_covariates,
-        verbose=False,
-        dataloader_kwargs=inference_kwargs(),
-    )
+    recent = data.since([len(series) - length for series in data.targets])
+    scaled = bundle.scalers.transform(recent)
+    starts = [np.array([length])] * len(data.names)
+    predicted = forecast_from(bundle.model, scaled, starts, horizon)
     return [
         TimeSeries.from_times_and_values(
-            series.time_index,
-            bundle.scalers.inverse(series.values(copy=False), number),
+            _times_after(series, bundle.model.output_chunk_shift, horizon),
+            bundle.scalers.inverse(values[0], name),
             columns=series.components,
         )
-        for number, series in enumerate(predicted)
+        for name, series, values in zip(data.names, data.targets, predicted, strict=True)
     ]
 
 
@@ -82,3 +80,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_parquet(path, index=False)
     else:
         table.to_csv(path, index=False)
+
+
+def _times_after(series: TimeSeries, shift: int, steps: int) -> pd.Index:
+    """Return the times of a forecast that starts ``shift`` steps after the next one."""
+    start = series.end_time() + (shift + 1) * series.freq
+    return generate_index(start=start, length=steps, freq=series.freq, name=series.time_dim)

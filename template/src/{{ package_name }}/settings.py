@@ -14,10 +14,15 @@ from .errors import UserError
 
 AUTO = "auto"
 FILLS = ("forbid", "linear")
+DEVICES = ("host", "accelerator")
+SAMPLINGS = ("darts", "uniform")
+SHORT_SERIES = ("refuse", "drop")
+STORAGES = ("memory", "mmap")
+WEIGHTS = (None, "linear", "exponential")
 SCALERS = ("standard", "minmax", "none")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DataSettings:
     """What every data source has in common."""
 
@@ -29,29 +34,54 @@ class DataSettings:
     test_size: float
     fill: str
     scaler: str
+    # too short for one window and one test forecast: refuse or drop
+    short_series: str = "refuse"
+    # how often windows of short series are drawn: darts or uniform
+    sampling: str = "darts"
+    # steps between two training windows of a series
+    window_stride: int = 1
+    # at most so many windows of each series, the newest
+    max_samples_per_ts: int | None = None
+    # decay of the loss into the past: None, linear or exponential
+    sample_weight: str | None = None
+    # where scaled values are kept: memory or mmap
+    storage: str = "memory"
+    # where windows are gathered: host or accelerator
+    device: str = "host"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Co2Settings(DataSettings):
     """Weekly CO2 at Mauna Loa, 1958-2001, embedded in statsmodels."""
 
 
-@dataclass
-class CsvSettings(DataSettings):
-    """One CSV file: wide (a column a component) or long (``series_column`` names the series)."""
+@dataclass(kw_only=True)
+class FileSettings(DataSettings):
+    """One file: wide (a column a component) or long (``series_column`` names the series)."""
 
     path: str
     time_column: str
-    time_format: str | None
     target_columns: list[str]
     past_covariates_columns: list[str]
     future_covariates_columns: list[str]
     series_column: str | None
     frequency: str | None
+
+
+@dataclass(kw_only=True)
+class CsvSettings(FileSettings):
+    """A CSV file."""
+
+    time_format: str | None
     separator: str
 
 
-@dataclass
+@dataclass(kw_only=True)
+class ParquetSettings(FileSettings):
+    """A Parquet file, sorted by series and time."""
+
+
+@dataclass(kw_only=True)
 class SyntheticSettings(DataSettings):
     """Many daily series made of trend, weekly season, a known future covariate, and noise."""
 
@@ -64,6 +94,7 @@ class SyntheticSettings(DataSettings):
 SOURCES: dict[str, type[DataSettings]] = {
     "co2": Co2Settings,
     "csv": CsvSettings,
+    "parquet": ParquetSettings,
     "synthetic": SyntheticSettings,
 }
 
@@ -192,20 +223,27 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     data = _typed(SOURCES[source], values, "data.")
     _check_choice("data.fill", data.fill, FILLS)
     _check_choice("data.scaler", data.scaler, SCALERS)
+    _check_choice("data.short_series", data.short_series, SHORT_SERIES)
+    _check_choice("data.sampling", data.sampling, SAMPLINGS)
+    _check_choice("data.sample_weight", data.sample_weight, WEIGHTS)
+    _check_choice("data.storage", data.storage, STORAGES)
+    _check_choice("data.device", data.device, DEVICES)
+    _check_integer("data.window_stride", data.window_stride, minimum=1)
+    _check_integer("data.max_samples_per_ts", data.max_samples_per_ts, minimum=1)
     _check_integer("data.season_length", data.season_length, minimum=1)
     for key in ("validation_size", "test_size"):
         _check_size(f"data.{key}", getattr(data, key))
-    if isinstance(data, CsvSettings):
-        _check_csv(data)
+    if isinstance(data, FileSettings):
+        _check_columns(data)
+    if isinstance(data, CsvSettings) and len(data.separator) != 1:
+        raise UserError(f"data.separator: {data.separator!r} must be one character.")
     if isinstance(data, SyntheticSettings):
         _check_integer("data.n_series", data.n_series, minimum=1)
         _check_integer("data.length", data.length, minimum=1)
     return data
 
 
-def _check_csv(data: CsvSettings) -> None:
-    if len(data.separator) != 1:
-        raise UserError(f"data.separator: {data.separator!r} must be one character.")
+def _check_columns(data: FileSettings) -> None:
     if not data.target_columns:
         raise UserError("data.target_columns: name at least one column to forecast.")
     for key in ("target_columns", "past_covariates_columns", "future_covariates_columns"):
@@ -235,9 +273,10 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _check_choice(key: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check_choice(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
     if value not in allowed:
-        raise UserError(f"{key}: {value!r} is none of {', '.join(allowed)}.")
+        names = ", ".join(name or "null" for name in allowed)
+        raise UserError(f"{key}: {value!r} is none of {names}.")
 
 
 def _check_integer(key: str, value: object, minimum: int) -> None:

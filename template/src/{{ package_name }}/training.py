@@ -7,40 +7,50 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
 from hydra.utils import get_class, instantiate
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
-from torch.utils.data import RandomSampler
+from torch.utils.data import DataLoader
 
 from .data import SeriesSet, Split
 from .dataloader import LoaderPlan, plan_loader, preload
 from .errors import UserError
 from .machine import Machine
-from .settings import TrainSettings
+from .sampling import EpochShuffle, ShuffledBatches
+from .settings import DataSettings, TrainSettings
 from .windows import WindowDataset
+from .worker_logs import collect_logs
+from .workload import measure
+
+# epochs that Darts trains without trainer.max_epochs
+DARTS_EPOCHS = 100
 
 log = logging.getLogger(__name__)
 
 
-class EpochShuffle(Callback):
-    """Let the order of the windows depend on the seed and the epoch only.
+class ShuffleByEpoch(Callback):
+    """Give Lightning a training DataLoader whose order depends on the seed and the epoch only.
 
-    A DataLoader draws one more random number whenever it starts workers, so the order would
-    otherwise depend on ``persistent_workers``. Epoch 0 starts alike in every case.
+    Darts passes the same arguments to the training and the validation DataLoader, so a sampler
+    for the training alone cannot be among them.
     """
 
     def __init__(self, seed: int) -> None:
         """Remember the seed of the run."""
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the sampler a generator of its own."""
-        sampler = getattr(trainer.train_dataloader, "sampler", None)
-        if trainer.current_epoch > 0 and isinstance(sampler, RandomSampler):
-            sampler.generator = torch.Generator().manual_seed(self.seed + trainer.current_epoch)
+    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Replace the training DataLoader, unless the same batches are wanted every epoch."""
+        if stage != "fit" or trainer.overfit_batches:
+            return
+        data = trainer.datamodule
+        order = EpochShuffle(len(data.train_dataset), self.seed)
+        batches = ShuffledBatches(order, data.batch_size, drop_last=False)
+        arguments = {**data.dataloader_kwargs, "batch_sampler": batches}
+        del arguments["drop_last"]  # the sampler decides
+        data.train_dataloader = lambda: DataLoader(data.train_dataset, **arguments)
 
 
 def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel:
@@ -72,7 +82,7 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
             show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs={
                 **_build(settings.trainer),
-                "callbacks": [*callbacks, EpochShuffle(settings.seed)],
+                "callbacks": [*callbacks, ShuffleByEpoch(settings.seed)],
                 "logger": list(_build(settings.logger).values()),
                 "enable_checkpointing": any(isinstance(c, ModelCheckpoint) for c in callbacks),
                 "default_root_dir": str(run_dir),
@@ -113,26 +123,35 @@ def fit_model(
     Returns:
         The loader plan that was used.
     """
-    train, validation = _datasets(model, data, split)
+    train, validation = _datasets(model, settings.data, data, split)
     gathered = WindowDataset.supports(train)
     if gathered:
-        train = WindowDataset(train)
-        validation = None if validation is None else WindowDataset(validation)
+        device = machine.accelerator if settings.data.device == "accelerator" else "cpu"
+        train = WindowDataset(train, settings.data.sampling, device)
+        validation = validation and WindowDataset(validation, settings.data.sampling, device)
     else:
         log.info("%s: not covered by WindowDataset; Darts' dataset is used.", type(train).__name__)
-    plan = plan_loader(settings.dataloader, machine, gathered)
+    workload = measure(
+        train,
+        model.batch_size,
+        epochs=settings.trainer.get("max_epochs", DARTS_EPOCHS),
+        validated=validation is not None,
+    )
+    plan = plan_loader(settings.dataloader, machine, workload)
     for name, choice in plan.choices().items():
         if choice.value is not None:
             log.info("dataloader.%s = %s: %s", name, choice.value, choice.reason)
     if plan.num_workers.value == 0:
         silence_few_workers_warning()
     preload(plan)
-    model.fit_from_dataset(
-        train,
-        validation,
-        dataloader_kwargs=plan.dataloader_kwargs(settings.seed),
-        load_best=_keeps_best(model, settings),
-    )
+    arguments = plan.dataloader_kwargs(settings.seed)
+    with collect_logs(plan.multiprocessing_context.value) as worker_init_fn:
+        model.fit_from_dataset(
+            train,
+            validation,
+            dataloader_kwargs={**arguments, "worker_init_fn": worker_init_fn},
+            load_best=_keeps_best(model, settings),
+        )
     # Darts' save() stores what the trainer holds, the last epoch, unless it is told of the best.
     model.trainer.strategy.connect(model.model)
     return plan
@@ -144,7 +163,7 @@ def silence_few_workers_warning() -> None:
 
 
 def _datasets(
-    model: TorchForecastingModel, data: SeriesSet, split: Split
+    model: TorchForecastingModel, settings: DataSettings, data: SeriesSet, split: Split
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Let the model build Darts' datasets, with all the checks and encoders of its ``fit``.
 
@@ -157,6 +176,10 @@ def _datasets(
         val_series=split.validation(data.targets, look_back(model)),
         val_past_covariates=data.past_covariates,
         val_future_covariates=data.future_covariates,
+        sample_weight=settings.sample_weight,
+        val_sample_weight=settings.sample_weight,
+        stride=settings.window_stride,
+        max_samples_per_ts=settings.max_samples_per_ts,
     )
     return arguments["train_dataset"], arguments["val_dataset"]
 

@@ -10,12 +10,9 @@ Spawned workers import this module and nothing of Lightning, the models or plott
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
-from darts import TimeSeries
 from darts.utils.data import (
     SequentialTorchTrainingDataset,
     ShiftedTorchTrainingDataset,
@@ -23,9 +20,9 @@ from darts.utils.data import (
     TorchTrainingDataset,
     TorchTrainingSample,
 )
-from darts.utils.utils import n_steps_between
 
 from .errors import UserError
+from .flat import FlatSeries, Steps
 
 
 @dataclass(slots=True)
@@ -35,6 +32,12 @@ class WindowBatch(TorchTrainingBatch):
     Darts' batch has neither ``pin_memory`` nor ``to``: the DataLoader's ``pin_memory=True`` then
     does nothing, and Lightning moves the batch by a slow generic path.
     """
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all tensors."""
+        values = [getattr(self, item.name) for item in fields(self)]
+        return sum(value.nbytes for value in values if value is not None)
 
     def pin_memory(self) -> "WindowBatch":
         """Return the batch in page-locked memory; the DataLoader calls this."""
@@ -65,34 +68,25 @@ def collate_windows(samples: "WindowBatch | Sequence[TorchTrainingSample]") -> W
     return WindowBatch(**stacked)
 
 
-class _Role(NamedTuple):
-    """All series of one role, one after the other.
-
-    values: float32, shape (rows of all series, components).
-    first: int64, shape (series,); the row that holds the first time of the target series.
-    """
-
-    values: torch.Tensor
-    first: torch.Tensor
-
-    def gather(self, series: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tensor:
-        """Copy the windows ``[start, start + length)``: shape (batch, length, components)."""
-        rows, width = self.values.shape
-        windows = self.values.as_strided((rows - length + 1, length, width), (width, width, 1))
-        return windows.index_select(0, self.first[series] + start)
-
-
 class WindowDataset(ShiftedTorchTrainingDataset):
     """The windows of a Darts training dataset, in the same order, as float32.
 
     It derives from ``ShiftedTorchTrainingDataset`` because ``RNNModel`` asks for that type.
     """
 
-    def __init__(self, dataset: ShiftedTorchTrainingDataset) -> None:
+    def __init__(
+        self,
+        dataset: ShiftedTorchTrainingDataset,
+        sampling: str = "darts",
+        device: str = "cpu",
+    ) -> None:
         """Flatten the series of ``dataset``.
 
         Args:
             dataset: any dataset for which ``supports`` is true.
+            sampling: ``darts`` repeats the windows of short series until each series has as many
+                as the longest one; ``uniform`` has each window once.
+            device: where the values are kept and the windows are gathered.
 
         Raises:
             UserError: naming series that are too short, or covariates that do not cover their
@@ -104,33 +98,60 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         self.output_chunk_length = dataset.output_chunk_length
         self.shift = dataset.shift
         self.stride = dataset.stride
-        self.max_samples_per_ts = dataset.max_samples_per_ts
+        self.max_samples_per_ts = int(dataset.max_samples_per_ts)
+        self.sampling = sampling
         self._span = self.shift + self.output_chunk_length
 
-        lengths = torch.tensor([len(series) for series in dataset.series])
-        self._check_lengths(lengths, dataset.series)
-        self._windows = (lengths - self._span + self.stride) // self.stride
-        self._last_start = lengths - self.output_chunk_length - self.shift
-
         series = dataset.series
-        past = (0, self.input_chunk_length)
-        future = (self.shift, self.shift + self.output_chunk_length)
-        both = (0, self._span)
+        lengths = np.array([len(one) for one in series])
+        self._check_lengths(lengths)
+        windows = np.minimum(
+            (lengths - self._span + self.stride) // self.stride, self.max_samples_per_ts
+        )
+        newest = lengths - self._span
+        oldest = newest - (windows - 1) * self.stride
 
-        def role(
-            group: Sequence[TimeSeries] | None, window: tuple[int, int], name: str
-        ) -> _Role | None:
-            return None if group is None else self._role(series, group, window, name)
+        def flat(name: str, begin: int, end: int) -> FlatSeries:
+            """Flatten a role that has the steps from ``begin`` to before ``end`` of all windows."""
+            group = getattr(dataset, name)
+            role = FlatSeries(group, series, oldest + begin, newest + end - 1, name)
+            role.to(device)
+            return role
 
-        self._target = self._role(series, series, both, "series")
-        self._past_covariates = role(dataset.past_covariates, past, "past_covariates")
-        self._future_covariates = role(dataset.future_covariates, both, "future_covariates")
-        self._sample_weight = role(dataset.sample_weight, future, "sample_weight")
+        self._target = flat("series", 0, self._span)
+        self._past_covariates = (
+            flat("past_covariates", 0, self.input_chunk_length)
+            if dataset.uses_past_covariates
+            else None
+        )
+        self._future_covariates = (
+            flat("future_covariates", 0, self._span) if dataset.uses_future_covariates else None
+        )
+        self._sample_weight = (
+            flat("sample_weight", self.shift, self._span) if dataset.sample_weight else None
+        )
         self._static_covariates = (
-            torch.from_numpy(np.stack([s.static_covariates_values() for s in series])).float()
+            torch.from_numpy(np.stack([s.static_covariates_values() for s in series]))
+            .float()
+            .to(device)
             if dataset.uses_static_covariates_covariates
             else None
         )
+        # tensors, for workers share them
+        self._windows = torch.from_numpy(windows)
+        self._ends = torch.from_numpy(np.cumsum(windows))
+        self._newest = torch.from_numpy(newest)
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device on which windows are gathered."""
+        return self._target.values.device
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of all values in memory; those in files are not."""
+        roles = self._target, self._past_covariates, self._future_covariates, self._sample_weight
+        return sum(role.nbytes for role in roles if role is not None)
 
     @staticmethod
     def supports(dataset: TorchTrainingDataset) -> bool:
@@ -151,8 +172,10 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         )
 
     def __len__(self) -> int:
-        """Return the number of windows; short series are repeated, as Darts does."""
-        return len(self._windows) * int(self.max_samples_per_ts)
+        """Return the number of windows, repeated ones counted."""
+        if self.sampling == "uniform":
+            return int(self._ends[-1])
+        return len(self._ends) * self.max_samples_per_ts
 
     def __getitem__(self, index: int) -> TorchTrainingSample:
         """Return one window as numpy arrays of shape (time, components)."""
@@ -171,76 +194,46 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             float32 tensors of shape (batch, time, components); static covariates have
             (batch, components or 1, covariates). Past and future target share memory.
         """
-        index = torch.from_numpy(np.asarray(indices, dtype=np.int64))
-        series = index // self.max_samples_per_ts
-        position = index % self.max_samples_per_ts % self._windows[series]
-        start = self._last_start[series] - position * self.stride
+        series, position = self._locate(np.asarray(indices, dtype=np.int64))
+        step = self._newest.numpy()[series] - position * self.stride
 
         past = slice(0, self.input_chunk_length)
-        future = slice(self.shift, self.shift + self.output_chunk_length)
-        target = self._target.gather(series, start, self._span)
+        future = slice(self.shift, None)
+        target = self._target.gather(series, step, self._span)
         batch = WindowBatch(past_target=target[:, past], future_target=target[:, future])
         if self._past_covariates is not None:
             batch.past_covariates = self._past_covariates.gather(
-                series, start, self.input_chunk_length
+                series, step, self.input_chunk_length
             )
         if self._future_covariates is not None:
-            covariates = self._future_covariates.gather(series, start, self._span)
+            covariates = self._future_covariates.gather(series, step, self._span)
             batch.historic_future_covariates = covariates[:, past]
             batch.future_covariates = covariates[:, future]
         if self._sample_weight is not None:
             batch.sample_weight = self._sample_weight.gather(
-                series, start + self.shift, self.output_chunk_length
+                series, step + self.shift, self.output_chunk_length
             )
         if self._static_covariates is not None:
-            batch.static_covariates = self._static_covariates[series]
+            rows = torch.from_numpy(series).to(self._static_covariates.device)
+            batch.static_covariates = self._static_covariates[rows]
         return batch
 
-    def _check_lengths(self, lengths: torch.Tensor, series: Sequence[TimeSeries]) -> None:
-        short = torch.nonzero(lengths < self._span).flatten().tolist()
-        if short:
-            listed = ", ".join(f"{number} ({len(series[number])})" for number in short[:5])
+    def _locate(self, index: Steps) -> tuple[Steps, Steps]:
+        """Return the series of each window, and its position there: 0 is the newest."""
+        windows = self._windows.numpy()
+        if self.sampling == "uniform":
+            ends = self._ends.numpy()
+            series = np.searchsorted(ends, index, side="right")
+            return series, index - (ends[series] - windows[series])
+        series, position = np.divmod(index, self.max_samples_per_ts)
+        return series, position % windows[series]
+
+    def _check_lengths(self, lengths: Steps) -> None:
+        short = np.flatnonzero(lengths < self._span)
+        if len(short):
+            listed = ", ".join(f"{number} ({lengths[number]})" for number in short[:5])
             raise UserError(
-                f"{len(short)} of {len(series)} series are shorter than one window of {self._span} "
-                f"steps; position (length): {listed}. Shorten model.input_chunk_length or "
-                "horizon, or leave these series out."
+                f"{len(short)} of {len(lengths)} series are shorter than one window of "
+                f"{self._span} steps; position (length): {listed}. Shorten "
+                "model.input_chunk_length or horizon, or leave these series out."
             )
-
-    def _role(
-        self,
-        targets: Sequence[TimeSeries],
-        group: Sequence[TimeSeries],
-        window: tuple[int, int],
-        name: str,
-    ) -> _Role:
-        """Flatten one role; ``window`` holds the steps it covers relative to a window's start."""
-        if len({series.n_components for series in group}) > 1:
-            raise UserError(f"{name}: all series must have the same number of components.")
-        first, row = [], 0
-        for number, (target, series) in enumerate(zip(targets, group, strict=True)):
-            offset = _position(target.start_time(), series, f"{name} of series {number}")
-            used = min(int(self._windows[number]), self.max_samples_per_ts)
-            last = int(self._last_start[number])
-            begin = offset + last - (used - 1) * self.stride + window[0]
-            end = offset + last + window[1]
-            if begin < 0 or end > len(series):
-                raise UserError(
-                    f"{name} of series {number}: they run from {series.start_time()} to "
-                    f"{series.end_time()}, but windows of the target need {max(0, -begin)} steps "
-                    f"before and {max(0, end - len(series))} after that."
-                )
-            first.append(row + offset)
-            row += len(series)
-        values = np.concatenate([series.values(copy=False) for series in group])
-        return _Role(torch.from_numpy(values.astype(np.float32)), torch.tensor(first))
-
-
-def _position(time: pd.Timestamp | int, series: TimeSeries, name: str) -> int:
-    """Return the row of ``time`` in ``series``, negative before its start."""
-    steps: int = n_steps_between(end=time, start=series.start_time(), freq=series.freq)
-    if series.start_time() + steps * series.freq != time:
-        raise UserError(
-            f"{name}: its times ({series.start_time()}, every {series.freq_str}) never meet the "
-            f"target's start {time}. Give covariates the times of their target."
-        )
-    return steps

@@ -1,6 +1,5 @@
 """One CSV file, checked: every problem is reported with its column, line and remedy."""
 
-import difflib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from darts import TimeSeries
 from ..errors import UserError
 from ..settings import CsvSettings
 from .series import SeriesSet
+from .tables import check_columns, regular_table
 
 
 def read_csv(settings: CsvSettings) -> SeriesSet:
@@ -31,7 +31,7 @@ def read_csv(settings: CsvSettings) -> SeriesSet:
         )
     )
     keys = [settings.series_column] if settings.series_column else []
-    _check_columns(frame, [settings.time_column, *keys, *columns], settings.path)
+    check_columns(frame.columns, [settings.time_column, *keys, *columns], settings.path)
     frame = frame[[settings.time_column, *keys, *columns]].copy()
     frame[settings.time_column] = _times(frame[settings.time_column], settings)
     for column in columns:
@@ -44,7 +44,7 @@ def read_csv(settings: CsvSettings) -> SeriesSet:
         groups = [(str(key), part) for key, part in frame.groupby(settings.series_column)]
     names, targets, past, future = [], [], [], []
     for name, group in groups:
-        table = _regular(group.set_index(settings.time_column)[columns], name, settings)
+        table = regular_table(group.set_index(settings.time_column)[columns], name, settings)
         names.append(name)
         targets.append(_series(table, settings.target_columns))
         past.append(_series(table, settings.past_covariates_columns))
@@ -73,18 +73,6 @@ def _read(settings: CsvSettings) -> pd.DataFrame:
     if frame.empty:
         raise UserError(f"{path}: the file has a header but no rows.")
     return frame
-
-
-def _check_columns(frame: pd.DataFrame, columns: list[str], path: str) -> None:
-    for column in columns:
-        if column not in frame.columns:
-            available = [str(name) for name in frame.columns]
-            close = difflib.get_close_matches(column, available, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UserError(
-                f"{path}: no column {column!r}; there are {', '.join(available)}.{hint} "
-                "Columns are named by data.time_column, data.target_columns and so on."
-            )
 
 
 def _times(column: pd.Series, settings: CsvSettings) -> pd.Series:
@@ -116,57 +104,6 @@ def _refuse(
             f"{settings.path}, line {row + 2}, column {column.name!r}: '{column.iloc[row]}' {what} "
             f"({int(wrong.sum())} such lines). {remedy}."
         )
-
-
-def _regular(table: pd.DataFrame, name: str, settings: CsvSettings) -> pd.DataFrame:
-    """Return ``table`` with a regular, increasing time index."""
-    where = f"{settings.path}, series {name!r}"
-    index = table.index
-    if index.has_duplicates:
-        double = index[index.duplicated()]
-        raise UserError(
-            f"{where}: {len(double)} duplicate timestamps, the first is {double[0]}. Keep one line "
-            "each, or name the series with data.series_column if the file holds several."
-        )
-    if not index.is_monotonic_increasing:
-        first = index[1:][index[1:] < index[:-1]][0]
-        raise UserError(f"{where}: times are not sorted, {first} comes too late. Sort the lines.")
-    if len(index) < 3:
-        raise UserError(f"{where}: {len(index)} lines are too few for a time series.")
-    if settings.frequency is not None:
-        return _with_frequency(table, settings.frequency, where)
-    if isinstance(index, pd.DatetimeIndex):
-        frequency = pd.infer_freq(index)
-        if frequency is not None:
-            return table.asfreq(frequency)
-    steps = pd.Series(index[1:] - index[:-1])
-    usual = steps.mode()[0]
-    odd = np.flatnonzero(steps != usual)
-    if len(odd) == 0:
-        return table
-    raise UserError(
-        f"{where}: irregular times. The usual step is {usual}, but {index[odd[0]]} is followed by "
-        f"{index[odd[0] + 1]} ({len(odd)} such steps). Set data.frequency (D, h, W-SUN, MS, ... or "
-        "a number) to insert the missing times as gaps."
-    )
-
-
-def _with_frequency(table: pd.DataFrame, frequency: str, where: str) -> pd.DataFrame:
-    index = table.index
-    try:
-        if isinstance(index, pd.DatetimeIndex):
-            full: pd.Index = pd.date_range(index[0], index[-1], freq=frequency)
-        else:
-            full = pd.RangeIndex(int(index[0]), int(index[-1]) + 1, int(frequency))
-    except ValueError as error:
-        raise UserError(f"data.frequency: {frequency!r} is no frequency ({error}).") from error
-    outside = index.difference(full)
-    if len(outside):
-        raise UserError(
-            f"{where}: {len(outside)} times do not fit data.frequency={frequency}, the first is "
-            f"{outside[0]}."
-        )
-    return table.reindex(full)
 
 
 def _series(table: pd.DataFrame, columns: list[str]) -> TimeSeries:

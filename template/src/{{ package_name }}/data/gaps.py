@@ -7,7 +7,7 @@ from darts import TimeSeries
 from darts.utils.missing_values import fill_missing_values
 
 from ..errors import UserError
-from .series import SeriesSet
+from .series import SeriesSet, parts
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,20 @@ def fill_gaps(data: SeriesSet, policy: str) -> SeriesSet:
 
 def _strip(name: str, series: TimeSeries, how: str) -> TimeSeries:
     values = series.values(copy=False)
+    if np.isfinite(values).all():
+        return series
     if np.isinf(values).any():
         raise UserError(f"{name}: infinite values. Replace them in the data by numbers or NaN.")
-    empty = [str(column) for column in series.components[np.isnan(values).all(axis=0)]]
+    missing = np.isnan(values)
+    empty = [str(column) for column in series.components[missing.all(axis=0)]]
     if empty:
         raise UserError(f"{name}: no values at all in column {', '.join(empty)}. Drop the column.")
-    return series.strip(how=how)
+    kept = np.flatnonzero(~(missing.all(axis=1) if how == "all" else missing.any(axis=1)))
+    if len(kept) == 0:
+        raise UserError(f"{name}: no time has values in all columns.")
+    if kept[-1] - kept[0] + 1 == len(series):
+        return series
+    return parts([series], [int(kept[0])], [int(kept[-1]) + 1])[0]
 
 
 def _fill(name: str, series: TimeSeries, policy: str) -> TimeSeries:

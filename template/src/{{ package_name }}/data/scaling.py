@@ -8,43 +8,63 @@ from darts.dataprocessing.transformers import Scaler
 from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from .series import SeriesSet
+from .series import SeriesSet, parts
 from .splits import Split
+from .storage import IN_MEMORY, Storage
 
+# series that are scaled at once; all at once would take memory twice
+_CHUNK = 256
 _SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler}
 
 
 @dataclass(frozen=True)
 class Scalers:
-    """One fitted Darts ``Scaler`` per role, each with parameters per series; None: no scaling."""
+    """One fitted Darts ``Scaler`` per role, each with parameters per series; None: no scaling.
 
+    ``names`` are those of the series that the scalers were fitted on, in their order.
+    """
+
+    names: list[str]
     targets: Scaler | None
     past_covariates: Scaler | None
     future_covariates: Scaler | None
 
-    def transform(self, data: SeriesSet) -> SeriesSet:
-        """Return the scaled series as float32, the precision that the model trains in."""
+    def transform(self, data: SeriesSet, storage: Storage = IN_MEMORY) -> SeriesSet:
+        """Return the scaled series as float32, the precision that the model trains in.
+
+        The values of all series of a role are parts of one array, made by ``storage``.
+        """
+
+        def scale(role: str) -> list[TimeSeries] | None:
+            group = getattr(data, role)
+            return group and _transform(getattr(self, role), group, positions, storage, role)
+
+        positions = [self._position(name) for name in data.names]
+
         return SeriesSet(
             names=data.names,
-            targets=_transform(self.targets, data.targets),
-            past_covariates=data.past_covariates
-            and _transform(self.past_covariates, data.past_covariates),
-            future_covariates=data.future_covariates
-            and _transform(self.future_covariates, data.future_covariates),
+            targets=scale("targets") or [],
+            past_covariates=scale("past_covariates"),
+            future_covariates=scale("future_covariates"),
         )
 
-    def inverse(self, values: NDArray[np.float32], series: int) -> NDArray[np.float64]:
+    def inverse(self, values: NDArray[np.float32], name: str) -> NDArray[np.float64]:
         """Bring forecasts of one series back to the original scale.
 
         Args:
             values: scaled target values, shape ``(..., components)``.
-            series: position of the series among those that the scaler was fitted on.
+            name: of the series.
         """
         flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
         if self.targets is not None:
             scaled = TimeSeries.from_values(flat)
-            flat = self.targets.inverse_transform(scaled, series_idx=series).values()
+            position = self._position(name)
+            flat = self.targets.inverse_transform(scaled, series_idx=position).values()
         return flat.reshape(values.shape)
+
+    def _position(self, name: str) -> int:
+        """Return the place of a series; a single one may have another name, from another file."""
+        return 0 if len(self.names) == 1 else self.names.index(name)
 
 
 def fit_scalers(data: SeriesSet, split: Split, kind: str) -> Scalers:
@@ -56,25 +76,43 @@ def fit_scalers(data: SeriesSet, split: Split, kind: str) -> Scalers:
         kind: ``standard``, ``minmax`` or ``none``.
     """
     if kind == "none":
-        return Scalers(None, None, None)
+        return Scalers(data.names, None, None, None)
     train = split.train(data.targets)
 
     def fit(group: list[TimeSeries] | None) -> Scaler | None:
         if group is None:
             return None
-        ends = [series.end_time() for series in train]
-        known = [
-            series.slice(series.start_time(), end) for series, end in zip(group, ends, strict=True)
+        ends = [
+            int(series.time_index.searchsorted(target.end_time(), side="right"))
+            for series, target in zip(group, train, strict=True)
         ]
-        return Scaler(_SCALERS[kind]()).fit(known)
+        return Scaler(_SCALERS[kind]()).fit(parts(group, [0] * len(group), ends))
 
     return Scalers(
+        names=data.names,
         targets=fit(data.targets),
         past_covariates=fit(data.past_covariates),
         future_covariates=fit(data.future_covariates),
     )
 
 
-def _transform(scaler: Scaler | None, group: list[TimeSeries]) -> list[TimeSeries]:
-    scaled = group if scaler is None else scaler.transform(group)
-    return [series.astype(np.float32) for series in scaled]
+def _transform(
+    scaler: Scaler | None,
+    group: list[TimeSeries],
+    positions: list[int],
+    storage: Storage,
+    name: str,
+) -> list[TimeSeries]:
+    rows = sum(len(series) for series in group)
+    values = storage.array(name, rows, group[0].n_components, np.float32)
+    first = 0
+    for start in range(0, len(group), _CHUNK):
+        chunk = group[start : start + _CHUNK]
+        if scaler is not None:
+            chunk = scaler.transform(chunk, series_idx=positions[start : start + _CHUNK])
+        for series in chunk:
+            values[first : first + len(series)] = series.values(copy=False)
+            first += len(series)
+    lengths = [len(series) for series in group]
+    scaled = np.split(storage.finish(values), np.cumsum(lengths)[:-1])
+    return parts(group, [0] * len(group), lengths, scaled)

@@ -7,25 +7,41 @@ import numpy as np
 import pandas as pd
 from darts import TimeSeries
 
-from ..settings import Co2Settings, CsvSettings, DataSettings, SyntheticSettings
+from ..settings import (
+    Co2Settings,
+    CsvSettings,
+    DataSettings,
+    ParquetSettings,
+    SyntheticSettings,
+)
 from .csv_file import read_csv
 from .gaps import fill_gaps
+from .parquet_file import read_parquet
 from .series import SeriesSet
+from .storage import IN_MEMORY, Storage
 
 # how far the events of the synthetic data are known, in days
 DAYS_AHEAD = 90
 
 
-def load_data(settings: DataSettings) -> SeriesSet:
+def load_data(settings: DataSettings, storage: Storage = IN_MEMORY) -> SeriesSet:
     """Load the series that ``settings`` describe, with gaps treated as ``settings.fill`` says.
 
+    Args:
+        settings: of the source.
+        storage: where the values of large files are kept.
+
     Returns:
-        Series of dtype float64 without missing values.
+        Series without missing values, in the precision of their source.
 
     Raises:
         UserError: when the data cannot be read or is not fit for training.
     """
-    return fill_gaps(_SOURCES[type(settings)](settings), settings.fill)
+    if isinstance(settings, ParquetSettings):
+        data = read_parquet(settings, storage)
+    else:
+        data = _SOURCES[type(settings)](settings)
+    return fill_gaps(data, settings.fill)
 
 
 def load_co2(settings: Co2Settings) -> SeriesSet:
