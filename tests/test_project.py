@@ -60,6 +60,19 @@ def test_settings_of_the_machine_are_picked_up(render: Render) -> None:
     assert "num_workers: 3" in run(project, sys.executable, "train.py", "--cfg", "job")
 
 
+def test_measured_loader_settings_go_before_auto_alone(render: Render) -> None:
+    project = render()
+    (project / "conf/local/dataloader.yaml").write_text("num_workers: 3\n")
+    for override, expected in (
+        ("seed=0", 3),
+        ("dataloader=auto", 3),
+        ("dataloader=single_process", 0),
+        ("dataloader.num_workers=1", 1),
+    ):
+        printed = run(project, sys.executable, "train.py", "--cfg", "job", override)
+        assert f"num_workers: {expected}\n" in printed
+
+
 def commands(readme: Path) -> list[str]:
     """Return the commands of a README that are run in a project."""
     blocks = re.findall(r"```console\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)

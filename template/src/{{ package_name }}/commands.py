@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from . import machine as machines
 from .bundle import Bundle, load_bundle, save_bundle
-from .data import SeriesSet, fingerprint, fit_scalers, load_data, open_storage, split_data
+from .data import SeriesSet, fingerprint, load_data, open_storage, split_data
 from .dataloader import plan_loader
 from .errors import UserError
 from .evaluation import Backtest, Metrics, backtest, metrics, metrics_by_step
@@ -35,7 +35,13 @@ from .settings import (
     predict_settings,
     train_settings,
 )
-from .training import build_model, fit_model, supported_covariates
+from .training import (
+    build_model,
+    fit_model,
+    make_windows,
+    prepare_data,
+    supported_covariates,
+)
 from .workload import GATHERED
 
 # Lightning 2.6 provokes this in torch on every start, and no user can act on it.
@@ -57,19 +63,12 @@ def train(config: DictConfig) -> None:
 
     model = build_model(settings, run_dir)
     with open_storage(settings.data.storage, run_dir) as storage:
-        data = supported_covariates(model, load_data(settings.data, storage))
-        data, split = split_data(
-            data,
-            settings.data,
-            settings.horizon + model.output_chunk_shift,
-            train_length=model.min_train_series_length,
-            output_length=model.output_chunk_length,
-        )
-        scalers = fit_scalers(data, split, settings.data.scaler)
-        scaled = scalers.transform(data, storage)
+        prepared = prepare_data(model, settings, storage)
+        data, split, scalers = prepared.data, prepared.split, prepared.scalers
         clock.lap("load")
 
-        plan = fit_model(model, settings, scaled, split, machine)
+        train_windows, validation_windows = make_windows(model, settings, prepared, machine)
+        plan = fit_model(model, settings, train_windows, validation_windows, machine)
         save_bundle(run_dir / BUNDLE, model, scalers)
         write_config(run_dir / BUNDLE, config)
         clock.lap("fit")

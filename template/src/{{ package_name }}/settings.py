@@ -149,6 +149,15 @@ class PredictSettings:
     data_path: str | None
 
 
+@dataclass
+class DoctorSettings:
+    """What ``doctor.py`` does beside printing."""
+
+    measure: bool
+    write: bool
+    batches: int
+
+
 Settings = TypeVar("Settings")
 
 
@@ -195,6 +204,15 @@ def predict_settings(config: DictConfig) -> PredictSettings:
     """Check the config of ``predict.py``; raises UserError as ``train_settings`` does."""
     settings = _typed(PredictSettings, _fields(PredictSettings, plain(config)), "")
     _check_integer("horizon", settings.horizon, minimum=1)
+    return settings
+
+
+def doctor_settings(config: DictConfig) -> DoctorSettings:
+    """Check what ``doctor.py`` adds to the training config; raises UserError alike."""
+    settings = _typed(DoctorSettings, _fields(DoctorSettings, plain(config)), "")
+    _check_integer("batches", settings.batches, minimum=2)
+    if settings.write and not settings.measure:
+        raise UserError("write: there is nothing to write without measure=true.")
     return settings
 
 

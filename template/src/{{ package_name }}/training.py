@@ -3,7 +3,8 @@
 import inspect
 import logging
 import warnings
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from darts.utils.data import TorchTrainingDataset
 from hydra.utils import get_class, instantiate
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.profilers import PassThroughProfiler
 from torch.utils.data import DataLoader
 
-from .data import SeriesSet, Split
+from .data import Scalers, SeriesSet, Split, Storage, fit_scalers, load_data, split_data
 from .dataloader import LoaderPlan, plan_loader, preload
 from .errors import UserError
 from .machine import Machine
@@ -81,8 +83,9 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
             random_state=settings.seed,
             show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs={
+                "profiler": NoProfiler(),
                 **_build(settings.trainer),
-                "callbacks": [*callbacks, ShuffleByEpoch(settings.seed)],
+                "callbacks": [*callbacks, ShuffleByEpoch(settings.seed), LogWhenWritten()],
                 "logger": list(_build(settings.logger).values()),
                 "enable_checkpointing": any(isinstance(c, ModelCheckpoint) for c in callbacks),
                 "default_root_dir": str(run_dir),
@@ -104,11 +107,93 @@ def supported_covariates(model: TorchForecastingModel, data: SeriesSet) -> Serie
     return data
 
 
+class LogWhenWritten(Callback):
+    """Skip the logging of the training loss at steps whose value is never written.
+
+    Darts logs it at every step, which for a small model takes as long as the step itself. Loggers
+    get it every ``trainer.log_every_n_steps``, and callbacks after an epoch, as they always do.
+    """
+
+    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Wrap the module's ``log``."""
+        if stage != "fit":
+            return
+        log_always = pl_module.log
+
+        def log_when_written(name: str, *args: Any, **kwargs: Any) -> None:
+            every = trainer.log_every_n_steps
+            written = every and (trainer.global_step + 1) % every == 0
+            if name != "train_loss" or written or trainer.is_last_batch:
+                log_always(name, *args, **kwargs)
+
+        pl_module.__dict__["log"] = log_when_written
+
+    def teardown(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Give the module its own ``log`` back."""
+        pl_module.__dict__.pop("log", None)
+
+
+class NoProfiler(PassThroughProfiler):
+    """Lightning's default without the context manager that it makes around every hook."""
+
+    def profile(  # type: ignore[override]
+        self, action_name: str
+    ) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data that is ready for a model: as it was, how it is divided, and scaled to float32."""
+
+    data: SeriesSet
+    split: Split
+    scalers: Scalers
+    scaled: SeriesSet
+
+
+def prepare_data(
+    model: TorchForecastingModel, settings: TrainSettings, storage: Storage
+) -> Prepared:
+    """Load the data of a run, divide it, and scale it by what the training part shows.
+
+    Raises:
+        UserError: when the data cannot be read or is too short for the model.
+    """
+    data = supported_covariates(model, load_data(settings.data, storage))
+    data, split = split_data(
+        data,
+        settings.data,
+        settings.horizon + model.output_chunk_shift,
+        train_length=model.min_train_series_length,
+        output_length=model.output_chunk_length,
+    )
+    scalers = fit_scalers(data, split, settings.data.scaler)
+    return Prepared(data, split, scalers, scalers.transform(data, storage))
+
+
+def make_windows(
+    model: TorchForecastingModel, settings: TrainSettings, prepared: Prepared, machine: Machine
+) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
+    """Return the training and the validation windows, gathered ones wherever that is possible."""
+    train, validation = _datasets(model, settings.data, prepared.scaled, prepared.split)
+    if not WindowDataset.supports(train):
+        log.info("%s: not covered by WindowDataset; Darts' dataset is used.", type(train).__name__)
+        return train, validation
+    device = machine.accelerator if settings.data.device == "accelerator" else "cpu"
+    sampling = settings.data.sampling
+    return (
+        WindowDataset(train, sampling, device),
+        validation and WindowDataset(validation, sampling, device),
+    )
+
+
 def fit_model(
     model: TorchForecastingModel,
     settings: TrainSettings,
-    data: SeriesSet,
-    split: Split,
+    train: TorchTrainingDataset,
+    validation: TorchTrainingDataset | None,
     machine: Machine,
 ) -> LoaderPlan:
     """Fit ``model`` and leave the weights of the best epoch in it.
@@ -116,21 +201,13 @@ def fit_model(
     Args:
         model: from ``build_model``.
         settings: of the run.
-        data: scaled float32 series.
-        split: the division into training and validation parts.
+        train: windows, from ``make_windows``.
+        validation: windows, None for none.
         machine: what the loader plan is made for.
 
     Returns:
         The loader plan that was used.
     """
-    train, validation = _datasets(model, settings.data, data, split)
-    gathered = WindowDataset.supports(train)
-    if gathered:
-        device = machine.accelerator if settings.data.device == "accelerator" else "cpu"
-        train = WindowDataset(train, settings.data.sampling, device)
-        validation = validation and WindowDataset(validation, settings.data.sampling, device)
-    else:
-        log.info("%s: not covered by WindowDataset; Darts' dataset is used.", type(train).__name__)
     workload = measure(
         train,
         model.batch_size,
