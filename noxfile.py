@@ -1,4 +1,4 @@
-"""Checks of the template: `nox -s lint`, `nox -s tests`, `nox -s demo`."""
+"""Checks of the template: `nox -s lint`, `nox -s tests`, `nox -s demo`, `nox -s bench`."""
 
 import json
 import os
@@ -13,6 +13,7 @@ nox.options.sessions = ["lint", "tests"]
 ROOT = Path(__file__).parent
 GROUPS = nox.project.load_toml("pyproject.toml")
 DEMO = ROOT / "demo"
+PEERS = ("neuralforecast", "pytorch_forecasting", "gluonts")
 
 
 def render(session: nox.Session, folder: Path, *answers: str) -> Path:
@@ -23,11 +24,15 @@ def render(session: nox.Session, folder: Path, *answers: str) -> Path:
     return folder
 
 
-def install(session: nox.Session, *arguments: str) -> None:
-    """Install known-good versions; wheels in a pip find-links folder are offered to uv as well."""
+def find_links() -> dict[str, str]:
+    """Return an environment that offers wheels in a pip find-links folder to uv as well."""
     links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS", "")
-    environment = {"UV_FIND_LINKS": ",".join(links.split())} if links else {}
-    session.install("-c", "constraints.txt", *arguments, env=environment)
+    return {"UV_FIND_LINKS": ",".join(links.split())} if links else {}
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install known-good versions."""
+    session.install("-c", "constraints.txt", *arguments, env=find_links())
 
 
 def install_tools(session: nox.Session) -> None:
@@ -83,3 +88,25 @@ def demo(session: nox.Session) -> None:
     session.log("Pictures")
     for picture in sorted(project.rglob("*.png")):
         session.log(f"  {picture.relative_to(ROOT)}")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure side by side and write benchmarks/results; arguments after `--` choose benchmarks.
+
+    Nothing else may run meanwhile. All benchmarks together take about an hour.
+    """
+    install_tools(session)
+    project = render(session, Path(session.create_tmp()) / f"{os.getpid()}" / "my-forecast")
+    install(session, "-e", str(project), "uv")
+    peers = Path(session.create_tmp()) / "peers"
+    if not session.posargs or "peers" in session.posargs:
+        for peer in PEERS:
+            # their requirements contradict each other, and ours
+            folder = str(peers / peer)
+            session.run("uv", "venv", "--clear", "--python", "3.11", folder)
+            requirements = f"benchmarks/peers/{peer}.txt"
+            command = ("uv", "pip", "install", "--python", folder, "-r", requirements)
+            session.run(*command, env=find_links())
+    environment = {"BENCH_PROJECT": str(project), "BENCH_PEERS": str(peers)}
+    session.run("python", "benchmarks/run.py", *session.posargs, env=environment)

@@ -4,11 +4,13 @@ Spawned DataLoader workers import the entry point again, so this module stays li
 beyond the standard library, Hydra and OmegaConf.
 """
 
+import ast
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -29,7 +31,11 @@ def launch(main: Callable[[], None]) -> None:
 
     A configuration that does not compose (an unknown key, a missing group) is told in two lines.
     Set the environment variable ``HYDRA_FULL_ERROR=1`` to see Hydra's traceback instead.
+    ``--help`` is answered here: Hydra composes the whole configuration for it, and shows less.
     """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_help(Path(sys.argv[0])))
+        return
     if "HYDRA_FULL_ERROR" in os.environ:
         main()
         return
@@ -63,6 +69,25 @@ def report_errors() -> Iterator[None]:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobError from error
         sys.exit(1)
+
+
+def _help(script: Path) -> str:
+    """Return what a command does, and the groups of ``conf/`` with their options."""
+    docstring = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    lines = [docstring.splitlines()[0], "", "Groups, set with group=option:"]
+    for group in sorted(script.parent.glob("conf/*/")):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        if options:
+            lines.append(f"  {group.name:12} {', '.join(options)}")
+    name = script.name
+    lines += [
+        "",
+        "Every key can be set with group.key=value:",
+        f"  python {name} --cfg job      print all keys and their values",
+        f"  python {name} -m key=1,2     run once with each value",
+        f"  python {name} --hydra-help   flags of Hydra",
+    ]
+    return "\n".join(lines)
 
 
 def _summary(error: Exception) -> str:

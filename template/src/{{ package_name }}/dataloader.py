@@ -23,8 +23,8 @@ STEP_SECONDS = 0.002
 SEND_SECONDS = 0.001
 SEND_BYTES_PER_SECOND = 1e9
 # to start a worker: importing torch, pandas and Darts' dataset classes; a fork server does it once
-IMPORT_SECONDS = 2.5
-FORK_SECONDS = 0.1
+IMPORT_SECONDS = 2.0
+FORK_SECONDS = 0.03
 # what a worker takes of the memory, by the way it starts
 WORKER_BYTES = {"spawn": 300 << 20, "forkserver": 60 << 20, "fork": 60 << 20}
 # fewer workers are chosen if they cost no more than this
@@ -98,10 +98,11 @@ def plan_loader(settings: LoaderSettings, machine: Machine, workload: Workload) 
 
 
 def preload(plan: LoaderPlan) -> None:
-    """Let a fork server import the data path once, so that each worker starts with it."""
+    """Let a fork server import once what each worker needs: the data path and the entry point's."""
     if plan.multiprocessing_context.value == "forkserver":
+        package = __name__.rpartition(".")[0]
         multiprocessing.get_context("forkserver").set_forkserver_preload(
-            [collate_windows.__module__]
+            [f"{package}.windows", f"{package}.cli"]
         )
 
 
@@ -147,6 +148,14 @@ def _num_workers(
             raise UserError(
                 f"dataloader.num_workers: {chosen.value} workers cannot gather windows on the "
                 "accelerator. Set dataloader.num_workers=0 or data.device=host."
+            )
+        room = machine.shared_memory
+        if chosen.value > 0 and method != "fork" and room and workload.dataset_bytes > room:
+            raise UserError(
+                f"dataloader.num_workers: workers share the data, "
+                f"{workload.dataset_bytes / 2**20:.0f} MiB, through /dev/shm, which has "
+                f"{room / 2**20:.0f} MiB free. Use dataloader.num_workers=0, data.storage=mmap, or "
+                "give the container more (docker run --shm-size)."
             )
         if chosen.value > cpus:
             return Choice(chosen.value, f"set in the config, though there are {cpus} usable CPUs")

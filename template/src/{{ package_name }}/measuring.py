@@ -14,9 +14,10 @@ from darts.utils.data import TorchTrainingDataset
 from pytorch_lightning import Callback
 from tqdm import tqdm
 
+from .errors import UserError
 from .machine import Machine
 from .settings import LoaderSettings, TrainSettings
-from .training import build_model, fit_model
+from .training import NoProfiler, build_model, fit_model
 
 EPOCHS = 2
 # fewer workers are preferred if they cost no more than this
@@ -51,37 +52,59 @@ class Measurement:
 
 
 class LoaderTimer(Callback):
-    """Notes when batches were asked for, when they came, and how long the steps took."""
+    """Notes how long batches were waited for and how long whole steps took.
+
+    The trainer needs a ``FetchProfiler``.
+    """
 
     def __init__(self) -> None:
         """Start with nothing noted."""
-        # per epoch: waits and steps in seconds, one a batch
-        self.waits: list[list[float]] = []
-        self.steps: list[list[float]] = []
+        # per epoch, in seconds: until its first batch was there, and of all others one a step
+        self.first: list[float] = []
+        self.waits: list[float] = []
+        self.steps: list[float] = []
         self.worker_bytes = 0.0
         self._last = 0.0
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin an epoch: workers start from here."""
-        self.waits.append([])
-        self.steps.append([])
         self._last = time.perf_counter()
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, *batch: Any) -> None:
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, index: int) -> None:
         """Note how long this batch was waited for."""
-        now = time.perf_counter()
-        self.waits[-1].append(now - self._last)
-        self._last = now
+        if index == 0:
+            self.first.append(time.perf_counter() - self._last)
+            self._last = time.perf_counter()
+        else:
+            self.waits.append(trainer.profiler.waited)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *outputs: Any) -> None:
-        """Note how long the step took; once, look at the memory of the workers."""
+        """Note how long the step took, its batch included; look once at the workers' memory."""
         now = time.perf_counter()
-        self.steps[-1].append(now - self._last)
+        if len(self.waits) > len(self.steps):
+            self.steps.append(now - self._last)
         workers = trainer.train_dataloader.num_workers
         if workers and not self.worker_bytes:
             self.worker_bytes = _unique_memory(workers)
             now = time.perf_counter()
         self._last = now
+
+
+class FetchProfiler(NoProfiler):
+    """Notes how long the last training batch was waited for."""
+
+    waited = 0.0
+    _start = 0.0
+
+    def start(self, action_name: str) -> None:
+        """Take the time where Lightning asks for a batch."""
+        if action_name.endswith("train_dataloader_next"):
+            self._start = time.perf_counter()
+
+    def stop(self, action_name: str) -> None:
+        """Take the time where it has got one."""
+        if action_name.endswith("train_dataloader_next"):
+            self.waited = time.perf_counter() - self._start
 
 
 def grid(machine: Machine) -> list[LoaderSettings]:
@@ -107,8 +130,16 @@ def measure_grid(
         settings: of the training that is measured; model and accelerator are used as they are.
         train: its windows.
         machine: what the grid is made for.
-        batches: training steps of an epoch.
+        batches: training steps of an epoch, at least 2.
+
+    Raises:
+        UserError: when the windows make a single batch.
     """
+    if len(train) <= settings.model["batch_size"]:
+        raise UserError(
+            f"measure: {len(train)} windows are a single batch of {settings.model['batch_size']}, "
+            "whose loading is not worth measuring. Lower model.batch_size or use more data."
+        )
     results = []
     with _quiet():
         for loader in tqdm(grid(machine), "Measuring", unit="setting"):
@@ -174,6 +205,7 @@ def _measure(
         "limit_train_batches": batches,
         "enable_progress_bar": False,
         "enable_model_summary": False,
+        "profiler": {"_target_": f"{__name__}.FetchProfiler"},
     }
     measured = replace(
         settings,
@@ -186,23 +218,19 @@ def _measure(
     (timer,) = (c for c in model.trainer_params["callbacks"] if isinstance(c, LoaderTimer))
     plan = fit_model(model, measured, train, None, machine)
 
-    # what comes after the first batch of an epoch is the steady state
-    waits = sum(sum(epoch[1:]) for epoch in timer.waits)
-    steps = sum(sum(epoch[1:]) for epoch in timer.steps)
-    count = sum(len(epoch) - 1 for epoch in timer.waits) or 1
-    step = (waits + steps) / count
+    step = sum(timer.steps) / len(timer.steps)
     epochs = settings.trainer.get("max_epochs", EPOCHS)
     total = epochs * -(-len(train) // model.batch_size)
-    first, restart = timer.waits[0][0], timer.waits[-1][0]
+    first, restart = timer.first[0], timer.first[-1]
     return Measurement(
         num_workers=plan.num_workers.value,
         multiprocessing_context=plan.multiprocessing_context.value,
         persistent_workers=plan.persistent_workers.value,
-        windows_per_second=min(model.batch_size, len(train)) / step if step else 0.0,
+        windows_per_second=min(model.batch_size, len(train)) / step,
         first_batch_seconds=first,
         restart_seconds=restart,
         worker_mib=timer.worker_bytes / 2**20,
-        waiting=waits / (waits + steps) if waits + steps else 0.0,
+        waiting=sum(timer.waits) / sum(timer.steps),
         training_seconds=first + (epochs - 1) * restart + total * step,
     )
 

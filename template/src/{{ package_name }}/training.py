@@ -22,7 +22,7 @@ from .errors import UserError
 from .machine import Machine
 from .sampling import EpochShuffle, ShuffledBatches
 from .settings import DataSettings, TrainSettings
-from .windows import WindowDataset
+from .windows import WindowDataset, collate_windows
 from .worker_logs import collect_logs
 from .workload import measure
 
@@ -32,11 +32,11 @@ DARTS_EPOCHS = 100
 log = logging.getLogger(__name__)
 
 
-class ShuffleByEpoch(Callback):
-    """Give Lightning a training DataLoader whose order depends on the seed and the epoch only.
+class OwnLoaders(Callback):
+    """Give Lightning DataLoaders that differ between training and validation.
 
-    Darts passes the same arguments to the training and the validation DataLoader, so a sampler
-    for the training alone cannot be among them.
+    Darts passes the same arguments to both. Here the order of the training windows depends on the
+    seed and the epoch only, and validation windows are gathered without workers.
     """
 
     def __init__(self, seed: int) -> None:
@@ -44,7 +44,7 @@ class ShuffleByEpoch(Callback):
         self.seed = seed
 
     def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Replace the training DataLoader, unless the same batches are wanted every epoch."""
+        """Replace the DataLoaders, unless the same batches are wanted every epoch."""
         if stage != "fit" or trainer.overfit_batches:
             return
         data = trainer.datamodule
@@ -53,6 +53,10 @@ class ShuffleByEpoch(Callback):
         arguments = {**data.dataloader_kwargs, "batch_sampler": batches}
         del arguments["drop_last"]  # the sampler decides
         data.train_dataloader = lambda: DataLoader(data.train_dataset, **arguments)
+        if isinstance(data.val_dataset, WindowDataset):
+            data.val_dataloader = lambda: DataLoader(
+                data.val_dataset, data.batch_size, collate_fn=collate_windows
+            )
 
 
 def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel:
@@ -85,7 +89,7 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
             pl_trainer_kwargs={
                 "profiler": NoProfiler(),
                 **_build(settings.trainer),
-                "callbacks": [*callbacks, ShuffleByEpoch(settings.seed), LogWhenWritten()],
+                "callbacks": [*callbacks, OwnLoaders(settings.seed), LogWhenWritten()],
                 "logger": list(_build(settings.logger).values()),
                 "enable_checkpointing": any(isinstance(c, ModelCheckpoint) for c in callbacks),
                 "default_root_dir": str(run_dir),
@@ -212,7 +216,7 @@ def fit_model(
         train,
         model.batch_size,
         epochs=settings.trainer.get("max_epochs", DARTS_EPOCHS),
-        validated=validation is not None,
+        loaders=1 if validation is None or isinstance(validation, WindowDataset) else 2,
     )
     plan = plan_loader(settings.dataloader, machine, workload)
     for name, choice in plan.choices().items():

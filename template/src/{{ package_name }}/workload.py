@@ -29,7 +29,8 @@ class Workload:
         batch_bytes: size of a batch.
         dataset_bytes: values in memory, which reach workers through shared memory unless they are
             forked; values in a file are not counted.
-        loaders: DataLoaders that each have workers of their own: training, and validation if any.
+        loaders: DataLoaders that have workers: training, and validation where its windows are not
+            gathered.
         on_accelerator: whether windows are gathered on the accelerator.
     """
 
@@ -46,9 +47,7 @@ class Workload:
 GATHERED = Workload(batch_seconds=1e-4, batch_cpu_seconds=1e-4, batches=1000, batch_bytes=1 << 17)
 
 
-def measure(
-    dataset: Dataset[Any], batch_size: int, epochs: int, validated: bool = True
-) -> Workload:
+def measure(dataset: Dataset[Any], batch_size: int, epochs: int, loaders: int = 2) -> Workload:
     """Measure how long batches of random windows take, in well under a second.
 
     The random states of Python, NumPy and torch are left as they were.
@@ -57,10 +56,10 @@ def measure(
         dataset: with at least one window.
         batch_size: windows of a batch.
         epochs: of the training.
-        validated: whether there is a validation DataLoader as well.
+        loaders: DataLoaders that will have workers.
     """
     length = len(dataset)  # type: ignore[arg-type]
-    order = np.random.default_rng(0).permutation(length)
+    random_windows = np.random.default_rng(0)
     gathered = hasattr(dataset, "__getitems__")
     # a batch at once where the dataset makes one, else a window, for a batch of those may take long
     portion = min(batch_size, length) if gathered else 1
@@ -68,15 +67,16 @@ def measure(
     samples: list[Any] = []
     with _random_states_kept():
         start = time.perf_counter()
-        for first in range(0, length - portion + 1, portion):
+        while len(times) < PORTIONS:
+            indices = random_windows.integers(length, size=portion)
             before = time.perf_counter(), time.process_time()
             if gathered:
-                samples = dataset.__getitems__(order[first : first + portion])  # type: ignore[attr-defined]
+                samples = dataset.__getitems__(indices)  # type: ignore[attr-defined]
             else:
-                samples.append(dataset[int(order[first])])
+                samples.append(dataset[int(indices[0])])
             after = time.perf_counter(), time.process_time()
             times.append((after[0] - before[0], after[1] - before[1]))
-            if after[0] - start > PATIENCE or len(times) == PORTIONS:
+            if after[0] - start > PATIENCE:
                 break
         batch = collate_windows(samples)
     wall, cpu = np.median(times, axis=0) * (min(batch_size, length) / portion)
@@ -87,7 +87,7 @@ def measure(
         batches=epochs * -(-length // batch_size),
         batch_bytes=batch.nbytes * min(batch_size, length) // len(batch.past_target),
         dataset_bytes=0 if windows is None else windows.nbytes,
-        loaders=2 if validated else 1,
+        loaders=loaders,
         on_accelerator=windows is not None and windows.device.type != "cpu",
     )
 

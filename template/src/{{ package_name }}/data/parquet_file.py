@@ -93,7 +93,9 @@ def _open(settings: ParquetSettings) -> pq.ParquetFile:
     if not path.is_file():
         raise UserError(f"data.path: there is no file '{path}' (looked in {Path.cwd()}).")
     try:
-        file = pq.ParquetFile(path)
+        # names of series are read as numbers, with a list of names
+        keys = [settings.series_column] if settings.series_column else None
+        file = pq.ParquetFile(path, read_dictionary=keys)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as Parquet ({error}).") from error
     schema = file.schema_arrow

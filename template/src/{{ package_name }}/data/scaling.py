@@ -1,6 +1,7 @@
 """Scalers that are fitted on the training part only and saved with the model."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from darts import TimeSeries
@@ -62,9 +63,13 @@ class Scalers:
             flat = self.targets.inverse_transform(scaled, series_idx=position).values()
         return flat.reshape(values.shape)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
     def _position(self, name: str) -> int:
         """Return the place of a series; a single one may have another name, from another file."""
-        return 0 if len(self.names) == 1 else self.names.index(name)
+        return 0 if len(self.names) == 1 else self._places[name]
 
 
 def fit_scalers(data: SeriesSet, split: Split, kind: str) -> Scalers:

@@ -1,0 +1,1 @@
+"""Programs that the benchmarks run in processes of their own, and what runs them."""

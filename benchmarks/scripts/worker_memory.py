@@ -1,0 +1,102 @@
+"""Prints the memory of two DataLoader workers after they fetched random batches of a data set.
+
+USS is the memory that a process has for itself alone; in the PSS every page that processes share
+is divided among them, so the sum over processes counts each page once.
+
+The top level is that of the project's ``train.py``, for workers import the main program again.
+"""
+
+import argparse
+import json
+from contextlib import ExitStack
+from multiprocessing import active_children
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import hydra  # noqa: F401
+from my_forecast.cli import launch, report_errors  # noqa: F401
+from omegaconf import DictConfig  # noqa: F401
+
+SERIES, INPUT, OUTPUT, BATCH = 100, 96, 24, 256
+WORKERS = 2
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", choices=["spawn", "forkserver", "fork"], required=True)
+    parser.add_argument("--storage", choices=["memory", "mmap"], required=True)
+    parser.add_argument("--megabytes", type=int, required=True, help="of float32 values")
+    parser.add_argument("--batches", type=int, default=400)
+    arguments = parser.parse_args()
+
+    from my_forecast.data import IN_MEMORY
+    from my_forecast.data.storage import Storage
+
+    with ExitStack() as stack:
+        storage = IN_MEMORY
+        if arguments.storage == "mmap":
+            folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+            storage = Storage(Path(folder))
+        windows = _windows(storage, arguments.megabytes * 10**6 // 4 // SERIES)
+        print(json.dumps(_measure(windows, arguments.method, arguments.batches)))
+
+
+def _windows(storage: Any, length: int) -> Any:
+    """Return the windows of series that are parts of one array, as the project's data are."""
+    import numpy as np
+    import pandas as pd
+    from darts import TimeSeries
+    from darts.utils.data import SequentialTorchTrainingDataset
+    from my_forecast.windows import WindowDataset
+
+    values = storage.array("targets", SERIES * length, 1, np.float32)
+    random = np.random.default_rng(0)
+    for row in range(0, len(values), length):
+        values[row : row + length] = random.standard_normal((length, 1), dtype=np.float32)
+    values = storage.finish(values)
+    # A page of a file that only one process has mapped counts as that process's own, although it
+    # is in memory once: the main process maps all of them.
+    assert np.isfinite(values).all()
+    times = pd.date_range("2020-01-01", periods=length, freq="h")
+    series = [
+        TimeSeries(times, values[row : row + length], copy=False)
+        for row in range(0, len(values), length)
+    ]
+    return WindowDataset(
+        SequentialTorchTrainingDataset(series, input_chunk_length=INPUT, output_chunk_length=OUTPUT)
+    )
+
+
+def _measure(windows: Any, method: str, batches: int) -> dict[str, Any]:
+    """Fetch random batches and return megabytes while all processes still exist."""
+    import numpy as np
+    import psutil
+    from my_forecast.dataloader import plan_loader, preload
+    from my_forecast.machine import detect
+    from my_forecast.settings import LoaderSettings
+    from my_forecast.workload import GATHERED
+    from torch.utils.data import DataLoader
+
+    settings = LoaderSettings(num_workers=WORKERS, multiprocessing_context=method)
+    plan = plan_loader(settings, detect("cpu"), GATHERED)
+    preload(plan)
+    # not an order of all windows, which are more than are fetched
+    indices = np.random.default_rng(1).integers(len(windows), size=(batches, BATCH))
+    loader = DataLoader(windows, batch_sampler=list(indices), **plan.dataloader_kwargs(seed=0))
+    assert sum(len(batch.past_target) for batch in loader) == indices.size
+
+    workers = [psutil.Process(child.pid).memory_full_info() for child in active_children()]
+    assert len(workers) == WORKERS
+    own = psutil.Process().memory_full_info()
+    return {
+        "worker USS": [worker.uss / 1e6 for worker in workers],
+        "main USS": own.uss / 1e6,
+        # Linux alone tells this
+        "sum of PSS": sum(getattr(one, "pss", 0) for one in (*workers, own)) / 1e6,
+    }
+
+
+if __name__ == "__main__":
+    main()
