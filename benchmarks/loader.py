@@ -4,8 +4,9 @@ Darts' dataset and collation against ``WindowDataset``, and against a bare loop 
 same windows out of one tensor: the least that any loader must do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import torch
 from common import BATCH, INPUT, OUTPUT, Row, darts_dataset, interleaved, medians, random_series
 from common import seconds as wall
 from darts.utils.data.torch_datasets.utils import _batch_collate_fn_train
-from my_forecast.sampling import EpochShuffle, ShuffledBatches
-from my_forecast.windows import WindowDataset, collate_windows
+from my_forecast.sampling import EpochShuffle, GatheredBatches
+from my_forecast.windows import WindowDataset
 from torch.utils.data import DataLoader, Dataset, Subset
 
-# windows of one measurement of Darts' side, spread over all; the others do a whole epoch
+# windows of one measurement of Darts' side, spread over all; the others do whole epochs of at least
+# so many in all
 PART = 20_000
+LEAST = 2_000_000
 
 
 def measure() -> Iterator[Row]:
@@ -45,10 +48,14 @@ def _compare(
     windows = WindowDataset(dataset)
     _check_equal(dataset, windows)
     loaders = _loaders(dataset, windows)
-    sides = {name: lambda loader=loader: _speed(loader) for name, loader in loaders.items()}
+    epochs = max(1, LEAST // len(windows))
+    sides: dict[str, Callable[[], float]] = {
+        "darts": partial(_speed, loaders["darts"], 1),
+        "project": partial(_speed, loaders["project"], epochs),
+    }
     if bare:
         flat = torch.cat([torch.from_numpy(s.values(copy=False)) for s in dataset.series])
-        sides["bare gather"] = lambda: _bare_speed(flat, len(windows))
+        sides["bare gather"] = partial(_bare_speed, flat, len(windows), epochs)
     speed = medians(interleaved(sides))
     detail = {f"{name} windows/s": round(value) for name, value in speed.items()}
     ratio = speed["project"] / speed["darts"]
@@ -71,43 +78,41 @@ def _check_equal(dataset: Dataset[Any], windows: WindowDataset) -> None:
         assert expected is None or torch.equal(expected, found)
 
 
-def _loaders(dataset: Dataset[Any], windows: WindowDataset) -> dict[str, DataLoader[Any]]:
+def _loaders(dataset: Dataset[Any], windows: WindowDataset) -> dict[str, Any]:
     """Return both sides as their training uses them: Darts' with torch's sampler."""
     darts_part = Subset(dataset, range(0, len(windows), max(1, len(windows) // PART)))
-    order = EpochShuffle(len(windows), seed=0)
     return {
         "darts": DataLoader(
             darts_part, batch_size=BATCH, shuffle=True, collate_fn=_batch_collate_fn_train
         ),
-        "project": DataLoader(
-            windows,
-            batch_sampler=ShuffledBatches(order, BATCH, drop_last=False),
-            collate_fn=collate_windows,
-        ),
+        "project": GatheredBatches(windows, BATCH, EpochShuffle(len(windows), seed=0)),
     }
 
 
-def _speed(loader: DataLoader[Any]) -> float:
+def _speed(loader: Any, epochs: int) -> float:
+    """Return the windows per second of ``epochs`` epochs."""
     count = 0
 
     def consume() -> None:
         nonlocal count
-        for batch in loader:
-            count += len(batch.past_target)
+        for _ in range(epochs):
+            for batch in loader:
+                count += len(batch.past_target)
 
     elapsed = wall(consume)
     return count / elapsed
 
 
-def _bare_speed(flat: torch.Tensor, count: int) -> float:
+def _bare_speed(flat: torch.Tensor, count: int, epochs: int) -> float:
     """Gather ``count`` windows out of one tensor in random order, with nothing around it."""
     rows, width = flat.shape
     span = INPUT + OUTPUT
     view = flat.as_strided((rows - span + 1, span, width), (width, width, 1))
 
     def consume() -> None:
-        for start in (torch.randperm(count) % len(view)).split(BATCH):
-            window = view.index_select(0, start)
-            _ = window[:, :INPUT], window[:, INPUT:]
+        for _ in range(epochs):
+            for start in (torch.randperm(count) % len(view)).split(BATCH):
+                window = view.index_select(0, start)
+                _ = window[:, :INPUT], window[:, INPUT:]
 
-    return count / wall(consume)
+    return count * epochs / wall(consume)

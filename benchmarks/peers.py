@@ -2,8 +2,9 @@
 
 Every side runs in a process of its own, the peers in environments of their own (``peers/*.txt``):
 100 series of 2,000 steps, 96 steps in, 24 out, 256 windows a step, Adam, no validation. Steps are
-timed after a warm-up, so neither imports nor start-up count. A peer's best setting is taken (its
-default beside it for one model, to show the difference). The modules have the same layers, except N-HiTS: the peers' has 40,898 parameters, Darts' 31,018.
+timed after a warm-up, so neither imports nor start-up count. A peer's best setting is taken, its
+default beside it for one model to show the difference. The modules have the same layers, except
+N-HiTS: the peers' has 40,898 parameters, Darts' 31,018.
 """
 
 import json

@@ -18,13 +18,12 @@ from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from my_forecast.machine import detect
 from my_forecast.measuring import LoaderTimer
-from my_forecast.sampling import EpochShuffle, ShuffledBatches
+from my_forecast.sampling import EpochShuffle, GatheredBatches
 from my_forecast.settings import TrainSettings, train_settings
 from my_forecast.training import build_model, fit_model
-from my_forecast.windows import WindowDataset, collate_windows
+from my_forecast.windows import WindowDataset
 from pytorch_lightning import Callback
 from scripts.processes import project
-from torch.utils.data import DataLoader
 
 WARM_UP = 20
 STEPS = {"nlinear": 1000, "dlinear": 600, "nhits": 300, "tide": 100}
@@ -124,11 +123,7 @@ def bare_steps(name: str, windows: WindowDataset) -> float:
     module = model.model.train()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     order = EpochShuffle(len(windows), seed=0)
-    loader = DataLoader(
-        windows,
-        batch_sampler=ShuffledBatches(order, BATCH, drop_last=False),
-        collate_fn=collate_windows,
-    )
+    loader = GatheredBatches(windows, BATCH, order)
     step, start = 0, 0.0
     while True:
         order.set_epoch(order.epoch + 1)

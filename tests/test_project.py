@@ -15,7 +15,7 @@ from conftest import ROOT, Render
 pytestmark = pytest.mark.run
 
 # installing is what the sessions of noxfile.py do; `nox` in the project runs what is tested below
-NOT_RUN = ("uv sync", "python -m pip install", "nox", "copier copy")
+NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier copy")
 # makes the README's training commands short without changing what they show
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 
@@ -83,6 +83,9 @@ def commands(readme: Path) -> list[str]:
 def test_every_command_of_both_readmes_runs(render: Render) -> None:
     project = render()
     (project / "sales.csv").write_text(daily_sales())
+    to_parquet = "frame.assign(date=pandas.to_datetime(frame['date'])).to_parquet('sales.parquet')"
+    code = f"import pandas; frame = pandas.read_csv('sales.csv'); {to_parquet}"
+    run(project, sys.executable, "-c", code)
     listed = dict.fromkeys(commands(project / "README.md") + commands(ROOT / "README.md"))
     assert len(listed) >= 12
     for command in listed:
@@ -116,3 +119,60 @@ def test_the_default_run_beats_the_baseline_clearly(render: Render) -> None:
     run(project, sys.executable, "train.py", "trainer.accelerator=cpu", "hydra.run.dir=outputs/a")
     scores = json.loads((project / "outputs/a/metrics.json").read_text())["test"]
     assert scores["model"]["mae"] < scores["baseline"]["mae"] / 2
+
+
+# bytes that the process may have for itself; importing everything takes half of them
+LIMIT = 1_000_000_000
+# mapped files are not counted
+LIMITED = """
+import resource, runpy, sys
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+sys.argv = sys.argv[2:]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone limits what a process has itself")
+def test_data_beyond_the_memory_limit_trains_from_mapped_files(
+    render: Render, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Arrow's own pool reserves a gigabyte, used or not
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
+    project = render()
+    # 512 MB of values, and as much again once they are scaled
+    write = (
+        "import numpy as np, pandas as pd\n"
+        "values = np.random.default_rng(0).random((40 * 50_000, 64), dtype=np.float32)\n"
+        "frame = pd.DataFrame(values, columns=[f'v{n}' for n in range(64)])\n"
+        "frame.insert(0, 'time', np.tile(np.arange(50_000), 40))\n"
+        "frame.insert(0, 'series', np.repeat(np.arange(40), 50_000))\n"
+        "frame.to_parquet('large.parquet', row_group_size=100_000)\n"
+    )
+    run(project, sys.executable, "-c", write)
+    train = [
+        *("data=parquet", "data.path=large.parquet", "data.series_column=series"),
+        f"data.target_columns=[{','.join(f'v{n}' for n in range(64))}]",
+        *("data.validation_size=40", "data.test_size=20", "data.max_samples_per_ts=50"),
+        *("model=nlinear", "model.input_chunk_length=8", "horizon=4", "trainer=cpu"),
+        *("trainer.max_epochs=1", "callbacks=none", "stride=16"),
+    ]
+    command = [sys.executable, "-c", LIMITED, str(LIMIT), "train.py", *train]
+    run(project, *command, "data.storage=mmap")
+    with pytest.raises(AssertionError, match="MemoryError"):
+        run(project, *command, "data.storage=memory")
+
+
+def test_every_benchmark_can_be_imported_and_one_runs(render: Render, tmp_path: Path) -> None:
+    """All of them take an hour, so `nox -s bench` is not part of the checks."""
+    project = render()
+    folder = ROOT / "benchmarks"
+    paths = [str(project / "src"), str(folder)]
+    kept = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "BENCH_PROJECT": str(project)}
+    code = "import run, importlib; [importlib.import_module(name) for name in run.BENCHES]"
+    subprocess.run([sys.executable, "-c", code], env=kept, check=True)
+    script = [sys.executable, str(folder / "run.py"), "start"]
+    subprocess.run(script, env={**kept, "BENCH_RESULTS": str(tmp_path)}, check=True)
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]["start"]["rows"]
+    assert rows[0]["ratio"] > 0
+    assert "train.py --help" in (tmp_path / "report.md").read_text()

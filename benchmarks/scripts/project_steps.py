@@ -8,9 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import BATCH, darts_dataset, random_series, seconds
-from my_forecast.sampling import EpochShuffle, ShuffledBatches
-from my_forecast.windows import WindowDataset, collate_windows
-from torch.utils.data import DataLoader
+from my_forecast.sampling import EpochShuffle, GatheredBatches
+from my_forecast.windows import WindowDataset
 
 
 def main() -> None:
@@ -33,15 +32,8 @@ def main() -> None:
 
 
 def loader(windows: WindowDataset, batches: int) -> float:
-    """Return the windows per second of the training DataLoader, consumed as the peers' are."""
-    order = EpochShuffle(len(windows), seed=0)
-    iterator = iter(
-        DataLoader(
-            windows,
-            batch_sampler=ShuffledBatches(order, BATCH, drop_last=False),
-            collate_fn=collate_windows,
-        )
-    )
+    """Return the windows per second of the training loader, consumed as the peers' are."""
+    iterator = iter(GatheredBatches(windows, BATCH, EpochShuffle(len(windows), seed=0)))
     for _ in range(5):
         next(iterator)
 

@@ -20,9 +20,9 @@ from .data import Scalers, SeriesSet, Split, Storage, fit_scalers, load_data, sp
 from .dataloader import LoaderPlan, plan_loader, preload
 from .errors import UserError
 from .machine import Machine
-from .sampling import EpochShuffle, ShuffledBatches
+from .sampling import EpochShuffle, GatheredBatches, ShuffledBatches
 from .settings import DataSettings, TrainSettings
-from .windows import WindowDataset, collate_windows
+from .windows import WindowDataset
 from .worker_logs import collect_logs
 from .workload import measure
 
@@ -33,10 +33,11 @@ log = logging.getLogger(__name__)
 
 
 class OwnLoaders(Callback):
-    """Give Lightning DataLoaders that differ between training and validation.
+    """Give Lightning loaders that differ between training and validation.
 
     Darts passes the same arguments to both. Here the order of the training windows depends on the
-    seed and the epoch only, and validation windows are gathered without workers.
+    seed and the epoch only; validation windows, and training windows where the plan has no workers,
+    are gathered in this process.
     """
 
     def __init__(self, seed: int) -> None:
@@ -48,15 +49,17 @@ class OwnLoaders(Callback):
         if stage != "fit" or trainer.overfit_batches:
             return
         data = trainer.datamodule
-        order = EpochShuffle(len(data.train_dataset), self.seed)
-        batches = ShuffledBatches(order, data.batch_size, drop_last=False)
-        arguments = {**data.dataloader_kwargs, "batch_sampler": batches}
-        del arguments["drop_last"]  # the sampler decides
-        data.train_dataloader = lambda: DataLoader(data.train_dataset, **arguments)
-        if isinstance(data.val_dataset, WindowDataset):
-            data.val_dataloader = lambda: DataLoader(
-                data.val_dataset, data.batch_size, collate_fn=collate_windows
-            )
+        train, validation, size = data.train_dataset, data.val_dataset, data.batch_size
+        order = EpochShuffle(len(train), self.seed)
+        arguments = data.dataloader_kwargs
+        if isinstance(train, WindowDataset) and arguments.get("num_workers", 0) == 0:
+            data.train_dataloader = lambda: GatheredBatches(train, size, order)
+        else:
+            batches = ShuffledBatches(order, size, drop_last=False)
+            others = {key: arguments[key] for key in arguments if key != "drop_last"}
+            data.train_dataloader = lambda: DataLoader(train, batch_sampler=batches, **others)
+        if isinstance(validation, WindowDataset):
+            data.val_dataloader = lambda: GatheredBatches(validation, size)
 
 
 def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel:

@@ -8,7 +8,7 @@ without copying the data: torch moves tensors to shared memory.
 Spawned workers import this module and nothing of Lightning, the models or plotting.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -33,11 +33,21 @@ class WindowBatch(TorchTrainingBatch):
     does nothing, and Lightning moves the batch by a slow generic path.
     """
 
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the tensors that there are, by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
     @property
     def nbytes(self) -> int:
         """Return the bytes of all tensors."""
-        values = [getattr(self, item.name) for item in fields(self)]
-        return sum(value.nbytes for value in values if value is not None)
+        return sum(tensor.nbytes for tensor in self.tensors().values())
+
+    def split(self, size: int) -> Iterator["WindowBatch"]:
+        """Yield consecutive batches of ``size`` windows that share the memory of this one."""
+        parts = {name: tensor.split(size) for name, tensor in self.tensors().items()}
+        for number in range(len(parts["past_target"])):
+            yield WindowBatch(**{name: tensors[number] for name, tensors in parts.items()})
 
     def pin_memory(self) -> "WindowBatch":
         """Return the batch in page-locked memory; the DataLoader calls this."""
@@ -52,9 +62,7 @@ class WindowBatch(TorchTrainingBatch):
         return self._replace_tensors(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def _replace_tensors(self, function: Callable[[torch.Tensor], torch.Tensor]) -> "WindowBatch":
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        moved = {name: function(v) for name, v in values.items() if isinstance(v, torch.Tensor)}
-        return replace(self, **moved)
+        return replace(self, **{name: function(v) for name, v in self.tensors().items()})
 
 
 def collate_windows(samples: "WindowBatch | Sequence[TorchTrainingSample]") -> WindowBatch:
@@ -187,7 +195,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             **{name: None if v is None else v[0].numpy() for name, v in values.items()}
         )
 
-    def __getitems__(self, indices: Sequence[int]) -> WindowBatch:
+    def __getitems__(self, indices: Sequence[int] | Steps) -> WindowBatch:
         """Return the windows of a whole batch; torch calls this where a dataset has it.
 
         Returns:

@@ -19,8 +19,8 @@ from .series import SeriesSet
 from .storage import Storage
 from .tables import check_columns, regular_table
 
-# rows that are read at once
-ROWS = 1 << 19
+# values that are read at once
+VALUES = 1 << 22
 # seconds after which a progress bar appears
 PATIENCE = 1.0
 
@@ -95,7 +95,8 @@ def _open(settings: ParquetSettings) -> pq.ParquetFile:
     try:
         # names of series are read as numbers, with a list of names
         keys = [settings.series_column] if settings.series_column else None
-        file = pq.ParquetFile(path, read_dictionary=keys)
+        # without reading ahead, which would hold the file in memory
+        file = pq.ParquetFile(path, read_dictionary=keys, pre_buffer=False, buffer_size=1 << 16)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as Parquet ({error}).") from error
     schema = file.schema_arrow
@@ -147,7 +148,8 @@ def _batches(
         unit="rows",
         unit_scale=True,
     ) as bar:
-        for batch in file.iter_batches(ROWS, columns=_columns(settings)):
+        columns = _columns(settings)
+        for batch in file.iter_batches(max(1, VALUES // len(columns)), columns=columns):
             yield first, batch
             first += batch.num_rows
             bar.update(batch.num_rows)

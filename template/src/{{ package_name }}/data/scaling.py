@@ -1,5 +1,6 @@
 """Scalers that are fitted on the training part only and saved with the model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +14,8 @@ from .series import SeriesSet, parts
 from .splits import Split
 from .storage import IN_MEMORY, Storage
 
-# series that are scaled at once; all at once would take memory twice
-_CHUNK = 256
+# values that are scaled at once; all at once would take the memory of the data twice
+_CHUNK = 1 << 22
 _SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler}
 
 
@@ -111,13 +112,27 @@ def _transform(
     rows = sum(len(series) for series in group)
     values = storage.array(name, rows, group[0].n_components, np.float32)
     first = 0
-    for start in range(0, len(group), _CHUNK):
-        chunk = group[start : start + _CHUNK]
+    for chunk in _chunks(group):
+        scaled = [group[number] for number in chunk]
         if scaler is not None:
-            chunk = scaler.transform(chunk, series_idx=positions[start : start + _CHUNK])
-        for series in chunk:
+            places = [positions[number] for number in chunk]
+            scaled = scaler.transform(scaled, series_idx=places)
+        for series in scaled:
             values[first : first + len(series)] = series.values(copy=False)
             first += len(series)
     lengths = [len(series) for series in group]
-    scaled = np.split(storage.finish(values), np.cumsum(lengths)[:-1])
-    return parts(group, [0] * len(group), lengths, scaled)
+    flat = np.split(storage.finish(values), np.cumsum(lengths)[:-1])
+    return parts(group, [0] * len(group), lengths, flat)
+
+
+def _chunks(group: list[TimeSeries]) -> Iterator[list[int]]:
+    """Yield positions of series that together have about ``_CHUNK`` values."""
+    chunk, size = [], 0
+    for number, series in enumerate(group):
+        chunk.append(number)
+        size += len(series) * series.n_components
+        if size >= _CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
