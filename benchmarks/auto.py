@@ -23,8 +23,8 @@ WORKERS = (0, 1, 2, 4, 8, 16)
 WINDOWS = WindowDataset(darts_dataset(random_series([2000] * 100)))
 WORK: dict[str, tuple[Dataset[Any], int, int]] = {
     "in memory": (WINDOWS, 256, 734),
-    "2 ms of Python a window": (SlowWindows(computing=0.002), 32, 150),
-    "10 ms of waiting a window": (SlowWindows(waiting=0.010), 16, 75),
+    "2 ms of Python a window": (SlowWindows(computing=0.002), 32, 120),
+    "10 ms of waiting a window": (SlowWindows(waiting=0.010), 16, 60),
 }
 
 

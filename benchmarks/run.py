@@ -26,16 +26,17 @@ BENCHES = (
     "start",
     "training",
     "large",
+    "backtest",
     "memory",
-    "peers",
     "auto",
     "spawn",
+    "peers",
 )
 PACKAGES = ("darts", "torch", "pytorch-lightning", "hydra-core", "numpy", "pandas")
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, or all, and write the report after each."""
+    """Run the named benchmarks, or all, and write the report after each result."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "results.json"
     content: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": {}}
@@ -45,13 +46,13 @@ def main(names: list[str]) -> None:
     content["machine"] = machine()
     for name in names or BENCHES:
         rows: list[dict[str, Any]] = []
+        measured = datetime.now(UTC).isoformat(timespec="minutes")
+        content["rows"][name] = {"measured": measured, "rows": rows}
         for row in importlib.import_module(name).measure():
             rows.append({**asdict(row), "met": row.met})
             print(f"{row.bench:24} {row.case:58} {shown(row)}", flush=True)
-        measured = datetime.now(UTC).isoformat(timespec="minutes")
-        content["rows"][name] = {"measured": measured, "rows": rows}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        (RESULTS / "report.md").write_text(report(content), encoding="utf-8")
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            (RESULTS / "report.md").write_text(report(content), encoding="utf-8")
 
 
 def machine() -> dict[str, str]:

@@ -334,3 +334,13 @@ def test_every_config_opens_with_its_command_and_explains_every_key() -> None:
         for above, line in itertools.pairwise(lines):
             if re.match(r" *[\w{ }]+:", line) and line != "defaults:":
                 assert above.strip().startswith("#"), f"{path}: {line}"
+
+
+def test_the_readme_quotes_the_benchmark_report() -> None:
+    report = (ROOT / "benchmarks/results/report.md").read_text(encoding="utf-8")
+    table = report.split("## Medians")[0]
+    quoted = (ROOT / "README.md").read_text(encoding="utf-8").split("## How fast it is")[1]
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    assert len(lines) > 30
+    for line in lines:
+        assert line in quoted

@@ -52,7 +52,8 @@ class OwnLoaders(Callback):
         train, validation, size = data.train_dataset, data.val_dataset, data.batch_size
         order = EpochShuffle(len(train), self.seed)
         arguments = data.dataloader_kwargs
-        if isinstance(train, WindowDataset) and arguments.get("num_workers", 0) == 0:
+        in_process = arguments.get("num_workers", 0) == 0 and not arguments["pin_memory"]
+        if isinstance(train, WindowDataset) and in_process:
             data.train_dataloader = lambda: GatheredBatches(train, size, order)
         else:
             batches = ShuffledBatches(order, size, drop_last=False)
