@@ -85,9 +85,9 @@ def _darts(path: Path) -> float:
 
 
 def _project(path: Path) -> float:
-    start = time.perf_counter()
     with TemporaryDirectory() as folder:
         settings = _settings(path, folder)
+        start = time.perf_counter()
         model = build_model(settings, Path(folder))
         machine = detect("cpu")
         prepared = prepare_data(model, settings, Storage())

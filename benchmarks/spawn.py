@@ -14,8 +14,6 @@ import pandas as pd
 from common import BATCH, INPUT, OUTPUT, Row, interleaved, medians, random_series, seconds
 from scripts.processes import project, run, run_script
 
-# a round takes minutes
-REPEATS = 3
 EPOCHS, TRAIN_BATCHES, VALIDATION_BATCHES = 2, 50, 10
 WORKERS = [
     "dataloader.num_workers=8",
@@ -49,7 +47,7 @@ def measure() -> Iterator[Row]:
             return fit
 
         sides = {side: lambda side=side: timed(side) for side in fits}
-        fit = medians(interleaved(sides, REPEATS, warm_up=False))
+        fit = medians(interleaved(sides, warm_up=False))
         process = {side: statistics.median(times) for side, times in whole.items()}
     for side, target in {"train.py, 8 workers": 5, "train.py, auto": 15}.items():
         detail = {

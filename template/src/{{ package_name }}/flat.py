@@ -111,6 +111,8 @@ def steps_between(series: TimeSeries, target: TimeSeries, name: str) -> int:
     Raises:
         UserError: when the times of the two never meet.
     """
+    if series is target:
+        return 0
     time, start = target.start_time(), series.start_time()
     if time == start:
         return 0

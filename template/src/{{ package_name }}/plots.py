@@ -57,7 +57,8 @@ def plot_loader_grid(path: Path, labels: list[str], seconds: list[float], best: 
     bars = axes.barh(labels, seconds, color=colors)
     axes.bar_label(bars, fmt="%.0f s", padding=4)
     axes.invert_yaxis()
-    axes.set(title="Whole training by loader setting, the best in red", xlabel="seconds")
+    title = "Whole training by loader setting, the best in red"
+    axes.set(title=title, xlabel="seconds", ylabel="workers")
     axes.margins(x=0.1)
     _finish(figure, path)
 
