@@ -1,7 +1,8 @@
-"""Checks of the template: `nox -s lint`, `nox -s tests`, `nox -s demo`, `nox -s bench`."""
+"""Checks of the template; CONTRIBUTING.md says what each session is for."""
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -88,6 +89,43 @@ def demo(session: nox.Session) -> None:
     session.log("Pictures")
     for picture in sorted(project.rglob("*.png")):
         session.log(f"  {picture.relative_to(ROOT)}")
+
+
+@nox.session(venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run a project's tests with the oldest dependencies that its pyproject.toml allows."""
+    install_tools(session)
+    with tempfile.TemporaryDirectory() as folder:
+        project = render(session, Path(folder) / "my-forecast")
+        metadata = nox.project.load_toml(project / "pyproject.toml")
+        # this one build of torch is at hand for the CPU; older ones come with gigabytes of CUDA
+        pins = Path(folder) / "torch.txt"
+        known = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
+        pins.write_text(next(line for line in known if line.startswith("torch==")))
+        tests = nox.project.dependency_groups(metadata, "test")
+        oldest = ("--resolution=lowest-direct", "--reinstall-package=numpy", "-c", str(pins))
+        session.install(*oldest, "-e", str(project), *tests, env=find_links())
+        session.run("uv", "pip", "list", external=True)
+        session.chdir(project)
+        session.run("pytest", *session.posargs)
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Render docs/example again."""
+    install_tools(session)
+    folder = ROOT / "docs/example"
+    shutil.rmtree(folder, ignore_errors=True)
+    render(session, folder)
+    # names the commit, which is not yet made
+    (folder / ".copier-answers.yml").unlink()
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Plant ten faults, one after the other, and fail if the tests miss one."""
+    install_tools(session)
+    session.run("python", "tests/faults.py")
 
 
 @nox.session

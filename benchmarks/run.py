@@ -81,7 +81,7 @@ def report(content: dict[str, Any]) -> str:
         "# Benchmark results",
         "",
         "Made by `python -m nox -s bench`: interleaved runs on one machine, medians of five or",
-        f"more (memory: three), {facts}.",
+        f"more, {facts}.",
         "",
         "| bench | case | measured | target | met |",
         "|---|---|---|---|---|",

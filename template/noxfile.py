@@ -1,8 +1,9 @@
-"""Checks of this project: `nox` runs them all, `nox -s tests` one of them."""
+"""Checks of this project: `nox` runs lint, types and tests, `nox -s tests` one of them."""
 
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -32,4 +33,11 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after `--` go to pytest."""
     session.install("-e", ".", *groups("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions that pyproject.toml allows."""
+    session.install("-e", ".", *groups("test"), "--resolution=lowest-direct")
     session.run("pytest", *session.posargs)

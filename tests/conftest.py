@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,44 +35,78 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def released() -> list[str]:
+    """Return the tags of all releases, oldest first."""
+    return git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository that holds the working tree as one tagged commit."""
+    """Return a clone with all releases, in which the working tree is the newest one."""
     folder = tmp_path_factory.mktemp("template")
+    git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
+    git(folder, "rm", "--quiet", "-r", ".")
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "Working tree")
-    git(folder, "tag", TAG)
+    release(folder, TAG)
     return folder
 
 
-@pytest.fixture
-def render(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
-    """Return a function that renders the template; an answer to no question is an error."""
+def release(folder: Path, tag: str) -> None:
+    """Commit everything in a clone of the template and tag it."""
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", tag)
+    git(folder, "tag", tag)
+
+
+@pytest.fixture(autouse=True)
+def no_copier_settings(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come from the tests, not from the settings of whoever runs them."""
     empty = tmp_path_factory.mktemp("settings") / "settings.yml"
     empty.write_text("{}")
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(empty))
 
+
+@pytest.fixture(scope="session")
+def rendered_once() -> dict[str, Path]:
+    """Return what was rendered before, by its answers; it is only copied."""
+    return {}
+
+
+@pytest.fixture
+def render(
+    template: Path, rendered_once: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Render:
+    """Return a function that renders the template; an answer to no question is an error."""
+
     def rendered(**answers: Any) -> Path:
-        unknown = set(answers) - set(questions())
-        assert not unknown, f"no such questions: {unknown}"
+        key = repr(sorted(answers.items()))
+        if key not in rendered_once:
+            rendered_once[key] = copy(template, tmp_path_factory.mktemp("once"), **answers)
         folder = tmp_path_factory.mktemp("rendered") / "project"
-        copier.run_copy(
-            str(template),
-            folder,
-            data=answers,
-            vcs_ref=TAG,
-            defaults=True,
-            unsafe=False,
-            quiet=True,
-        )
+        shutil.copytree(rendered_once[key], folder)
         return folder
 
     return rendered
+
+
+def copy(template: Path, folder: Path, tag: str = TAG, **answers: Any) -> Path:
+    """Run `copier copy` without trust and without questions."""
+    unknown = set(answers) - set(questions())
+    assert not unknown, f"no such questions: {unknown}"
+    copier.run_copy(
+        str(template),
+        folder,
+        data=answers,
+        vcs_ref=tag,
+        defaults=True,
+        overwrite=True,
+        unsafe=False,
+        quiet=True,
+    )
+    return folder

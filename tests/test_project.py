@@ -15,7 +15,7 @@ from conftest import ROOT, Render
 pytestmark = pytest.mark.run
 
 # installing is what the sessions of noxfile.py do; `nox` in the project runs what is tested below
-NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier copy")
+NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier")
 # makes the README's training commands short without changing what they show
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 

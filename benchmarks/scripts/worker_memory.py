@@ -1,7 +1,8 @@
 """Prints the memory of two DataLoader workers after they fetched random batches of a data set.
 
 USS is the memory that a process has for itself alone; in the PSS every page that processes share
-is divided among them, so the sum over processes counts each page once.
+is divided among them, so the sum over processes counts each page once. Pages of the data that a
+worker has for itself are those of the one mapping that is as large as the data.
 
 The top level is that of the project's ``train.py``, for workers import the main program again.
 """
@@ -40,7 +41,8 @@ def main() -> None:
             folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
             storage = Storage(Path(folder))
         windows = _windows(storage, arguments.megabytes * 10**6 // 4 // SERIES)
-        print(json.dumps(_measure(windows, arguments.method, arguments.batches)))
+        size = arguments.megabytes * 10**6
+        print(json.dumps(_measure(windows, arguments.method, arguments.batches, size)))
 
 
 def _windows(storage: Any, length: int) -> Any:
@@ -69,7 +71,7 @@ def _windows(storage: Any, length: int) -> Any:
     )
 
 
-def _measure(windows: Any, method: str, batches: int) -> dict[str, Any]:
+def _measure(windows: Any, method: str, batches: int, size: int) -> dict[str, Any]:
     """Fetch random batches and return megabytes while all processes still exist."""
     import numpy as np
     import psutil
@@ -87,15 +89,28 @@ def _measure(windows: Any, method: str, batches: int) -> dict[str, Any]:
     loader = DataLoader(windows, batch_sampler=list(indices), **plan.dataloader_kwargs(seed=0))
     assert sum(len(batch.past_target) for batch in loader) == indices.size
 
-    workers = [psutil.Process(child.pid).memory_full_info() for child in active_children()]
-    assert len(workers) == WORKERS
+    processes = [psutil.Process(child.pid) for child in active_children()]
+    assert len(processes) == WORKERS
+    workers = [process.memory_full_info() for process in processes]
     own = psutil.Process().memory_full_info()
     return {
         "worker USS": [worker.uss / 1e6 for worker in workers],
+        "data of a worker alone": [_private(process, size) / 1e6 for process in processes],
         "main USS": own.uss / 1e6,
         # Linux alone tells this
         "sum of PSS": sum(getattr(one, "pss", 0) for one in (*workers, own)) / 1e6,
     }
+
+
+def _private(process: Any, size: int) -> int:
+    """Return the bytes that a process alone has in memory of mappings as large as the data."""
+    mappings = [
+        mapping
+        for mapping in process.memory_maps(grouped=False)
+        if mapping.size >= 0.9 * size and not mapping.path.endswith(".so")
+    ]
+    assert sum(mapping.rss for mapping in mappings) > size / 10, "the data was not found"
+    return sum(mapping.private_clean + mapping.private_dirty for mapping in mappings)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from .dataloader import plan_loader
-from .machine import Machine, cuda_advice, describe, detect
+from .gpu import cuda_advice
+from .machine import Machine, describe, detect
 from .settings import TrainSettings, doctor_settings, train_settings
 from .workload import GATHERED
 

@@ -12,6 +12,7 @@ import torch
 from darts import TimeSeries
 from darts.utils.utils import n_steps_between
 from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
 
 from .errors import UserError
 
@@ -79,8 +80,12 @@ class FlatSeries:
         """
         rows, width = self.values.shape
         windows = self.values.as_strided((rows - length + 1, length, width), (width, width, 1))
-        start = torch.from_numpy(self._start.numpy()[series] + step)
-        return windows.index_select(0, start.to(self.values.device))
+        start = torch.from_numpy(self._start.numpy()[series] + step).to(self.values.device)
+        if get_worker_info() is None:
+            return windows.index_select(0, start)
+        # straight into the memory that a worker sends it through
+        shared = windows.new_empty(len(start), length, width).share_memory_()
+        return torch.index_select(windows, 0, start, out=shared)
 
     @property
     def nbytes(self) -> int:

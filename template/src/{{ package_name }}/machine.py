@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from joblib import cpu_count
 
 from .errors import UserError
+from .gpu import cuda_advice, nvidia_gpu, torch_index
 
 SHARED_MEMORY = Path("/dev/shm")
 # the memory limit of a container, cgroup versions 2 and 1
@@ -129,33 +129,6 @@ def resolve_accelerator(accelerator: str) -> str:
     return found
 
 
-def cuda_advice() -> str | None:
-    """Say what is wrong if there is an NVIDIA GPU that torch cannot use; None if all is well."""
-    gpu = nvidia_gpu()
-    if gpu is None or torch.cuda.is_available():
-        return None
-    if torch.version.cuda is None:
-        return (
-            f"{gpu} is present, but torch {torch.__version__} is a CPU build: install a CUDA build "
-            "(see 'PyTorch for your GPU' in README.md)."
-        )
-    return f"{gpu} is present, but its driver does not fit torch's CUDA {torch.version.cuda}."
-
-
-def nvidia_gpu() -> str | None:
-    """Return the name of the first NVIDIA GPU by its driver's own tool, None without one."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    names = result.stdout.strip().splitlines()
-    return names[0] if names else None
-
-
 def describe(machine: Machine) -> dict[str, str]:
     """Return what ``doctor.py`` prints of the machine, label by label."""
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -169,6 +142,7 @@ def describe(machine: Machine) -> dict[str, str]:
         "free memory": _gigabytes(machine.memory),
         "free /dev/shm": shared,
         "torch": f"{torch.__version__} (CUDA {torch.version.cuda or 'not built in'})",
+        "torch_index": torch_index(sys.platform, nvidia_gpu()),
         "CUDA devices": ", ".join(cuda) or "none",
         "MPS": "available" if torch.backends.mps.is_available() else "none",
         "accelerator": machine.accelerator,

@@ -1,0 +1,1 @@
+"""Forecasting with Darts, configured by Hydra."""

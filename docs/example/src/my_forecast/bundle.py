@@ -1,0 +1,92 @@
+"""What a finished run leaves behind to forecast with: the model and its fitted scalers."""
+
+import pickle
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.serialization.base import restricted_pickle_load
+from hydra.utils import get_class
+
+from .data import Scalers, SeriesSet
+from .errors import UserError
+from .training import silence_few_workers_warning
+
+MODEL = "model.pt"
+SCALERS = "scalers.pkl"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model that predicts on any machine, and the scalers of its data."""
+
+    model: TorchForecastingModel
+    scalers: Scalers
+
+    def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
+        """Return the series that the run was trained on, for each has its own scaler.
+
+        A single series may have another name, for it may come from another file.
+
+        Args:
+            data: the series at hand.
+            drop: whether series that the run does not know are left out.
+
+        Raises:
+            UserError: when series are missing, or new and not to be left out.
+        """
+        known, names = self.scalers.names, data.names
+        if names == known or len(names) == len(known) == 1:
+            return data
+        new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
+        if missing or (new and not drop):
+            raise UserError(
+                f"The run was trained on other series: {len(missing)} of them are missing "
+                f"{missing[:3]}, {len(new)} are new {new[:3]}. Give it the same series, or train "
+                "again."
+            )
+        place = {name: number for number, name in enumerate(names)}
+        return data.select([place[name] for name in known])
+
+
+def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
+    """Write the bundle into a new folder.
+
+    The model is saved without its trainer, so neither loggers nor callbacks of the training can
+    keep it from being loaded.
+    """
+    folder.mkdir()
+    model.save(str(folder / MODEL), clean=True)
+    fitted = {item.name: getattr(scalers, item.name) for item in fields(scalers)}
+    (folder / SCALERS).write_bytes(pickle.dumps(fitted))
+
+
+def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
+    """Load a bundle onto ``cpu``, ``cuda`` or ``mps``, whatever it was trained on.
+
+    Darts' safe loading is used for model and scalers: no code of the files is run.
+
+    Raises:
+        UserError: when the folder holds no bundle.
+    """
+    for name in (MODEL, f"{MODEL}.ckpt", SCALERS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: no {name}. The run did not finish; train it again.")
+    trainer: dict[str, Any] = {
+        "accelerator": accelerator,
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    # prediction reads its windows without workers
+    silence_few_workers_warning()
+    get_class(model_class)  # Darts' load() expects the class of the saved model to be imported
+    model = TorchForecastingModel.load(
+        str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
+    )
+    with (folder / SCALERS).open("rb") as file:
+        fitted = restricted_pickle_load(file)
+    return Bundle(model=model, scalers=Scalers(**fitted))

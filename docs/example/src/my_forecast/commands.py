@@ -1,0 +1,207 @@
+"""The commands behind the entry points, each told from top to bottom."""
+
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from darts import TimeSeries
+from omegaconf import DictConfig
+
+from . import machine as machines
+from .bundle import Bundle, load_bundle, save_bundle
+from .data import SeriesSet, fingerprint, load_data, open_storage, split_data
+from .dataloader import plan_loader
+from .errors import UserError
+from .evaluation import Backtest, Metrics, backtest, metrics, metrics_by_step
+from .forecasting import check_output, forecast, forecast_table, write_table
+from .plots import plot_forecast, plot_metrics_by_step
+from .record import (
+    BUNDLE,
+    METRICS,
+    RECORD,
+    find_run,
+    read_settings,
+    run_record,
+    write_config,
+    write_json,
+)
+from .settings import (
+    DataSettings,
+    FileSettings,
+    TrainSettings,
+    evaluate_settings,
+    predict_settings,
+    train_settings,
+)
+from .training import (
+    build_model,
+    fit_model,
+    make_windows,
+    prepare_data,
+    supported_covariates,
+)
+from .workload import GATHERED
+
+# Lightning 2.6 provokes this in torch on every start, and no user can act on it.
+warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+
+# history that is drawn in front of a forecast, in horizons
+HISTORY_HORIZONS = 6
+
+
+def train(config: DictConfig) -> None:
+    """Train a model, test it beside the baseline, and leave everything in the run folder."""
+    run_dir = Path(config.paths.output_dir)
+    settings = train_settings(config)
+    machine = machines.detect(settings.trainer.get("accelerator", "auto"))
+    # settings that cannot work are refused before any data is read
+    plan_loader(settings.dataloader, machine, GATHERED)
+    write_config(run_dir, config)
+    clock = _Clock()
+
+    model = build_model(settings, run_dir)
+    with open_storage(settings.data.storage, run_dir) as storage:
+        prepared = prepare_data(model, settings, storage)
+        data, split, scalers = prepared.data, prepared.split, prepared.scalers
+        clock.lap("load")
+
+        train_windows, validation_windows = make_windows(model, settings, prepared, machine)
+        plan = fit_model(model, settings, train_windows, validation_windows, machine)
+        save_bundle(run_dir / BUNDLE, model, scalers)
+        write_config(run_dir / BUNDLE, config)
+        clock.lap("fit")
+
+        # the test runs on what was saved, so a bundle that does not load shows at once
+        bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], machine.accelerator)
+        result = backtest(
+            bundle,
+            data,
+            split,
+            settings.horizon,
+            settings.stride,
+            settings.data.season_length,
+            storage,
+        )
+        scores = metrics(result)
+        write_json(run_dir / METRICS, scores)
+        _plot_last_window(run_dir / "forecast.png", data, result)
+        clock.lap("evaluate")
+        record = run_record(settings, plan, fingerprint(data), clock.seconds)
+
+    write_json(run_dir / RECORD, record)
+    print(_table(scores))
+    print(f"Saved in {_shown(run_dir)}")
+
+
+def evaluate(config: DictConfig) -> None:
+    """Backtest a finished run and write its metrics over the horizon."""
+    output_dir = Path(config.paths.output_dir)
+    wanted = evaluate_settings(config)
+    run_dir = find_run(wanted.run)
+    settings = read_settings(run_dir)
+    horizon = wanted.horizon or settings.horizon
+    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
+    data, split = split_data(
+        data,
+        settings.data,
+        horizon + bundle.model.output_chunk_shift,
+        train_length=bundle.model.input_chunk_length,
+    )
+    result = backtest(
+        bundle,
+        data,
+        split,
+        horizon,
+        wanted.stride or settings.stride,
+        settings.data.season_length,
+    )
+    scores, table = metrics(result), metrics_by_step(result)
+    write_json(output_dir / METRICS, scores)
+    table.to_csv(output_dir / "metrics_by_step.csv", index=False)
+    plot_metrics_by_step(output_dir / "metrics_by_step.png", table)
+    _plot_last_window(output_dir / "forecast.png", data, result)
+    windows = sum(len(starts) for starts in result.starts)
+    print(f"{windows} forecasts of {horizon} steps by {run_dir}")
+    print(_table(scores))
+    print(f"Saved in {_shown(output_dir)}")
+
+
+def predict(config: DictConfig) -> None:
+    """Forecast beyond the data with the bundle of a finished run."""
+    wanted = predict_settings(config)
+    output = Path(wanted.output)
+    check_output(output)
+    run_dir = find_run(wanted.run)
+    settings = read_settings(run_dir)
+    horizon = wanted.horizon or settings.horizon
+    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
+    forecasts = forecast(bundle, data, horizon)
+    write_table(forecast_table(data.names, forecasts), output)
+    picture = output.with_suffix(".png")
+    history = data.targets[0][-HISTORY_HORIZONS * horizon :]
+    plot_forecast(picture, f"Forecast of {data.names[0]}", history, forecasts[0])
+    print(f"Saved {output} and {picture}")
+
+
+def _load_run(
+    run_dir: Path, settings: TrainSettings, data_path: str | None, accelerator: str
+) -> tuple[Bundle, SeriesSet]:
+    device = machines.resolve_accelerator(accelerator)
+    bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], device)
+    source: DataSettings = settings.data
+    if data_path is not None:
+        if not isinstance(source, FileSettings):
+            raise UserError(f"data_path: the run was trained on {source.source}, not on a file.")
+        source = replace(source, path=data_path)
+    data = bundle.match(load_data(source), drop=source.short_series == "drop")
+    return bundle, supported_covariates(bundle.model, data)
+
+
+def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
+    """Draw the last test forecast of the first series."""
+    series, start = data.targets[0], int(result.starts[0][-1])
+    horizon = result.truth[0].shape[1]
+
+    def part(values: np.ndarray) -> TimeSeries:
+        times = series.time_index[start : start + horizon]
+        return TimeSeries(times, values, components=series.components)
+
+    plot_forecast(
+        path,
+        f"Last test forecast of {data.names[0]}",
+        history=series[max(0, start - HISTORY_HORIZONS * horizon) : start],
+        forecast=part(result.forecasts["model"][0][-1]),
+        truth=part(result.truth[0][-1]),
+        baseline=part(result.forecasts["baseline"][0][-1]),
+    )
+
+
+def _shown(path: Path) -> Path:
+    """Shorten a path below the working directory, so that it can be copied to `run=`."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _table(scores: Metrics) -> str:
+    """Return the metrics as a table for the terminal."""
+    lines = [f"{'test':32}{'MAE':>12}{'MSE':>12}"]
+    labels = {"model": "model", "baseline": "seasonal naive"}
+    for part, suffix in {"test": "", "test_standardised": ", standardised"}.items():
+        for name, values in scores[part].items():
+            label = labels[name] + suffix
+            lines.append(f"{label:32}{values['mae']:12.4g}{values['mse']:12.4g}")
+    return "\n".join(lines)
+
+
+class _Clock:
+    """Wall time of consecutive stages, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._last
+        self._last = now

@@ -1,0 +1,112 @@
+"""The container that travels from the data to the model."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from darts import TimeSeries
+from numpy.typing import NDArray
+
+# rows whose fingerprint is taken at once; all at once would take the memory of the data twice
+_ROWS = 1 << 16
+
+
+@dataclass(frozen=True)
+class SeriesSet:
+    """Target series with their covariates, in the same order.
+
+    Every target has the same components; ``past_covariates`` and ``future_covariates`` are
+    ``None`` or as long as ``targets``. Covariates may start earlier and end later.
+    """
+
+    names: list[str]
+    targets: list[TimeSeries]
+    past_covariates: list[TimeSeries] | None = None
+    future_covariates: list[TimeSeries] | None = None
+
+    def select(self, positions: list[int]) -> "SeriesSet":
+        """Return the series at ``positions``, in their order."""
+
+        def pick(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
+            return None if group is None else [group[i] for i in positions]
+
+        return SeriesSet(
+            names=[self.names[i] for i in positions],
+            targets=[self.targets[i] for i in positions],
+            past_covariates=pick(self.past_covariates),
+            future_covariates=pick(self.future_covariates),
+        )
+
+    def since(self, positions: list[int]) -> "SeriesSet":
+        """Return every target from its position on, with its covariates from that time on."""
+        targets = parts(self.targets, positions, [len(series) for series in self.targets])
+
+        def cut(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
+            if group is None:
+                return None
+            starts = [
+                int(series.time_index.searchsorted(target.start_time()))
+                for series, target in zip(group, targets, strict=True)
+            ]
+            return parts(group, starts, [len(series) for series in group])
+
+        return SeriesSet(
+            self.names, targets, cut(self.past_covariates), cut(self.future_covariates)
+        )
+
+
+def parts(
+    group: Sequence[TimeSeries],
+    starts: Sequence[int],
+    stops: Sequence[int],
+    values: Sequence[NDArray[np.floating]] | None = None,
+) -> list[TimeSeries]:
+    """Return the steps from start to before stop of every series, without copying values.
+
+    A slice of Darts' is a copy.
+
+    Args:
+        group: the series.
+        starts: one position a series.
+        stops: one position a series.
+        values: of shape (stop - start, components), in place of those of the series.
+    """
+    # the series of a panel share their times, and cutting those is what takes long
+    times: dict[tuple[object, ...], pd.Index] = {}
+    found = []
+    for number, (series, start, stop) in enumerate(zip(group, starts, stops, strict=True)):
+        key = series.start_time(), series.freq, start, min(stop, len(series))
+        if key not in times:
+            times[key] = series.time_index[start:stop]
+        own = series.values(copy=False)[start:stop]
+        found.append(
+            TimeSeries(
+                times=times[key],
+                values=own if values is None else values[number],
+                components=series.components,
+                static_covariates=series.static_covariates,
+                hierarchy=series.hierarchy,
+                metadata=series.metadata,
+                copy=False,
+            )
+        )
+    return found
+
+
+def fingerprint(data: SeriesSet) -> str:
+    """Return a SHA-256 over names, components, time indices and float64 values of all series.
+
+    Equal data gives equal fingerprints on every platform.
+    """
+    digest = hashlib.sha256()
+    for group in (data.targets, data.past_covariates or [], data.future_covariates or []):
+        for name, series in zip(data.names, group, strict=False):
+            header = f"{name}|{list(series.components)}|{series.start_time()}|{series.freq_str}"
+            digest.update(header.encode())
+            values = series.values(copy=False)
+            for start in range(0, len(values), _ROWS):
+                rows = np.ascontiguousarray(values[start : start + _ROWS], dtype="<f8")
+                digest.update(rows.tobytes())
+    return digest.hexdigest()

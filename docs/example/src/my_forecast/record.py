@@ -1,0 +1,132 @@
+"""The record of a run: what it was, what it ran on, and where to find it again."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from .dataloader import LoaderPlan
+from .errors import UserError
+from .settings import TrainSettings, plain, train_settings
+
+CONFIG, RECORD, METRICS, BUNDLE = "config.yaml", "record.json", "metrics.json", "bundle"
+PACKAGES = (
+    "darts",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
+
+
+def write_config(folder: Path, config: DictConfig) -> None:
+    """Write the composed config with all interpolations resolved.
+
+    Raises:
+        UserError: when the folder already holds a run, which is not overwritten.
+    """
+    if (folder / CONFIG).exists():
+        raise UserError(
+            f"hydra.run.dir: '{folder}' already holds a run, which is not overwritten. Name "
+            "another folder, or leave hydra.run.dir out."
+        )
+    OmegaConf.save(OmegaConf.create(plain(config)), folder / CONFIG)
+
+
+def run_record(
+    settings: TrainSettings, plan: LoaderPlan, fingerprint: str, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """Return what is needed to understand and repeat a run, ready for JSON.
+
+    Args:
+        settings: of the run.
+        plan: the loader plan that was used.
+        fingerprint: of the data, from ``data.fingerprint``.
+        seconds: wall time of each stage.
+    """
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "seed": settings.seed,
+        "data_fingerprint": fingerprint,
+        "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+        "dataloader": {
+            name: {"value": choice.value, "reason": choice.reason}
+            for name, choice in plan.choices().items()
+        },
+        "git": git_state(Path(__file__).parent),
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write indented UTF-8 JSON."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Return the revision and whether there were uncommitted changes; None outside of git."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def find_run(run: str) -> Path:
+    """Return the folder of a finished run.
+
+    Args:
+        run: the folder, or ``latest`` for the newest one under ``outputs``.
+
+    Raises:
+        UserError: when it is not the folder of a finished training run.
+    """
+    if run == "latest":
+        records = sorted(Path("outputs").rglob(RECORD), key=lambda path: path.stat().st_mtime)
+        if not records:
+            raise UserError(
+                "run=latest: there is no finished run under 'outputs'. Train one first."
+            )
+        return records[-1].parent
+    folder = Path(run)
+    if not folder.is_dir():
+        raise UserError(f"run: there is no folder '{folder}'. Name a run of train.py, or latest.")
+    for name in (RECORD, f"{BUNDLE}/{CONFIG}"):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"run: '{folder}' holds no {name}, so it is not a finished run of train.py."
+            )
+    return folder
+
+
+def read_settings(run_dir: Path) -> TrainSettings:
+    """Return the settings that a run was trained with, from its bundle."""
+    config = OmegaConf.load(run_dir / BUNDLE / CONFIG)
+    assert isinstance(config, DictConfig)
+    return train_settings(config)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

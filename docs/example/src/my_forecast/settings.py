@@ -1,0 +1,312 @@
+"""Typed settings: the composed Hydra config becomes plain Python here, once, and is checked.
+
+No OmegaConf object leaves this module: they are slow to read, drag their whole tree along when
+pickled, and make a saved Darts model unloadable.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from .errors import UserError
+
+AUTO = "auto"
+FILLS = ("forbid", "linear")
+DEVICES = ("host", "accelerator")
+SAMPLINGS = ("darts", "uniform")
+SHORT_SERIES = ("refuse", "drop")
+STORAGES = ("memory", "mmap")
+WEIGHTS = (None, "linear", "exponential")
+SCALERS = ("standard", "minmax", "none")
+
+
+@dataclass(kw_only=True)
+class DataSettings:
+    """What every data source has in common."""
+
+    source: str
+    # steps in one season; the baseline repeats the last season
+    season_length: int
+    # parts of every series, from its end: a fraction (0.1) or a number of steps (52)
+    validation_size: float
+    test_size: float
+    fill: str
+    scaler: str
+    # too short for one window and one test forecast: refuse or drop
+    short_series: str = "refuse"
+    # how often windows of short series are drawn: darts or uniform
+    sampling: str = "darts"
+    # steps between two training windows of a series
+    window_stride: int = 1
+    # at most so many windows of each series, the newest
+    max_samples_per_ts: int | None = None
+    # decay of the loss into the past: None, linear or exponential
+    sample_weight: str | None = None
+    # where scaled values are kept: memory or mmap
+    storage: str = "memory"
+    # where windows are gathered: host or accelerator
+    device: str = "host"
+
+
+@dataclass(kw_only=True)
+class Co2Settings(DataSettings):
+    """Weekly CO2 at Mauna Loa, 1958-2001, embedded in statsmodels."""
+
+
+@dataclass(kw_only=True)
+class FileSettings(DataSettings):
+    """One file: wide (a column a component) or long (``series_column`` names the series)."""
+
+    path: str
+    time_column: str
+    target_columns: list[str]
+    past_covariates_columns: list[str]
+    future_covariates_columns: list[str]
+    series_column: str | None
+    frequency: str | None
+
+
+@dataclass(kw_only=True)
+class CsvSettings(FileSettings):
+    """A CSV file."""
+
+    time_format: str | None
+    separator: str
+
+
+@dataclass(kw_only=True)
+class ParquetSettings(FileSettings):
+    """A Parquet file, sorted by series and time."""
+
+
+@dataclass(kw_only=True)
+class SyntheticSettings(DataSettings):
+    """Many daily series made of trend, weekly season, a known future covariate, and noise."""
+
+    n_series: int
+    length: int
+    noise: float
+    seed: int
+
+
+SOURCES: dict[str, type[DataSettings]] = {
+    "co2": Co2Settings,
+    "csv": CsvSettings,
+    "parquet": ParquetSettings,
+    "synthetic": SyntheticSettings,
+}
+
+
+@dataclass
+class LoaderSettings:
+    """DataLoader settings; ``auto`` leaves the choice to the plan in ``dataloader.py``."""
+
+    num_workers: int | str = AUTO
+    multiprocessing_context: str = AUTO
+    persistent_workers: bool | str = AUTO
+    prefetch_factor: int | str = AUTO
+    pin_memory: bool | str = AUTO
+
+
+@dataclass
+class TrainSettings:
+    """Everything ``train.py`` needs. The dict fields go to Darts and Lightning as they are."""
+
+    data: DataSettings
+    dataloader: LoaderSettings
+    model: dict[str, Any]
+    trainer: dict[str, Any]
+    # forecast steps of the test, the plot and the default prediction
+    horizon: int
+    # steps between two forecasts of the test
+    stride: int
+    seed: int
+    callbacks: dict[str, Any]
+    logger: dict[str, Any]
+
+
+@dataclass
+class EvaluateSettings:
+    """A rolling-origin backtest of a finished run; ``None`` keeps the value of that run."""
+
+    run: str
+    accelerator: str
+    horizon: int | None
+    stride: int | None
+    data_path: str | None
+
+
+@dataclass
+class PredictSettings:
+    """A forecast beyond the data of a finished run; ``None`` keeps the value of that run."""
+
+    run: str
+    accelerator: str
+    horizon: int | None
+    output: str
+    data_path: str | None
+
+
+@dataclass
+class DoctorSettings:
+    """What ``doctor.py`` does beside printing."""
+
+    measure: bool
+    write: bool
+    batches: int
+
+
+Settings = TypeVar("Settings")
+
+
+def train_settings(config: DictConfig) -> TrainSettings:
+    """Check a training config and return it as dataclasses.
+
+    Args:
+        config: the composed config, or the loaded ``config.yaml`` of a run.
+
+    Raises:
+        UserError: naming the key, its value, and what is allowed.
+    """
+    values = plain(config)
+    settings = TrainSettings(
+        data=_data_settings(values["data"]),
+        dataloader=_typed(LoaderSettings, values["dataloader"], "dataloader."),
+        model=values["model"],
+        trainer=values["trainer"],
+        horizon=values["horizon"],
+        stride=values["stride"],
+        seed=values["seed"],
+        callbacks=values["callbacks"] or {},
+        logger=values["logger"] or {},
+    )
+    _check_integer("horizon", settings.horizon, minimum=1)
+    _check_integer("stride", settings.stride, minimum=1)
+    _check_integer("seed", settings.seed, minimum=0)
+    _check_integer("trainer.max_epochs", settings.trainer.get("max_epochs", 1), minimum=1)
+    for key in ("input_chunk_length", "output_chunk_length", "training_length", "batch_size"):
+        if key in settings.model:
+            _check_integer(f"model.{key}", settings.model[key], minimum=1)
+    return settings
+
+
+def evaluate_settings(config: DictConfig) -> EvaluateSettings:
+    """Check the config of ``evaluate.py``; raises UserError as ``train_settings`` does."""
+    settings = _typed(EvaluateSettings, _fields(EvaluateSettings, plain(config)), "")
+    _check_integer("horizon", settings.horizon, minimum=1)
+    _check_integer("stride", settings.stride, minimum=1)
+    return settings
+
+
+def predict_settings(config: DictConfig) -> PredictSettings:
+    """Check the config of ``predict.py``; raises UserError as ``train_settings`` does."""
+    settings = _typed(PredictSettings, _fields(PredictSettings, plain(config)), "")
+    _check_integer("horizon", settings.horizon, minimum=1)
+    return settings
+
+
+def doctor_settings(config: DictConfig) -> DoctorSettings:
+    """Check what ``doctor.py`` adds to the training config; raises UserError alike."""
+    settings = _typed(DoctorSettings, _fields(DoctorSettings, plain(config)), "")
+    _check_integer("batches", settings.batches, minimum=2)
+    if settings.write and not settings.measure:
+        raise UserError("write: there is nothing to write without measure=true.")
+    return settings
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a config as nested dicts and lists, every interpolation resolved.
+
+    Raises:
+        UserError: when a mandatory value (``???``) is missing or an interpolation fails.
+    """
+    try:
+        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UserError(
+            f"{error.full_key}: a value is missing. Set {error.full_key}=..."
+        ) from error
+    except OmegaConfBaseException as error:
+        raise UserError(_first_line(error)) from error
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def _data_settings(values: dict[str, Any]) -> DataSettings:
+    source = values.get("source")
+    if source not in SOURCES:
+        raise UserError(f"data.source: {source!r} is none of {', '.join(SOURCES)}.")
+    data = _typed(SOURCES[source], values, "data.")
+    _check_choice("data.fill", data.fill, FILLS)
+    _check_choice("data.scaler", data.scaler, SCALERS)
+    _check_choice("data.short_series", data.short_series, SHORT_SERIES)
+    _check_choice("data.sampling", data.sampling, SAMPLINGS)
+    _check_choice("data.sample_weight", data.sample_weight, WEIGHTS)
+    _check_choice("data.storage", data.storage, STORAGES)
+    _check_choice("data.device", data.device, DEVICES)
+    _check_integer("data.window_stride", data.window_stride, minimum=1)
+    _check_integer("data.max_samples_per_ts", data.max_samples_per_ts, minimum=1)
+    _check_integer("data.season_length", data.season_length, minimum=1)
+    for key in ("validation_size", "test_size"):
+        _check_size(f"data.{key}", getattr(data, key))
+    if isinstance(data, FileSettings):
+        _check_columns(data)
+    if isinstance(data, CsvSettings) and len(data.separator) != 1:
+        raise UserError(f"data.separator: {data.separator!r} must be one character.")
+    if isinstance(data, SyntheticSettings):
+        _check_integer("data.n_series", data.n_series, minimum=1)
+        _check_integer("data.length", data.length, minimum=1)
+    return data
+
+
+def _check_columns(data: FileSettings) -> None:
+    if not data.target_columns:
+        raise UserError("data.target_columns: name at least one column to forecast.")
+    for key in ("target_columns", "past_covariates_columns", "future_covariates_columns"):
+        columns = getattr(data, key)
+        if len(set(columns)) < len(columns):
+            raise UserError(f"data.{key}: {columns} names a column twice.")
+
+
+def _typed(schema: type[Settings], values: dict[str, Any], prefix: str) -> Settings:
+    """Convert ``values`` to the dataclass ``schema``; OmegaConf checks keys and types."""
+    try:
+        typed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+    except MissingMandatoryValue as error:
+        raise UserError(f"{prefix}{error.full_key}: a value is missing.") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{prefix}{error.full_key}: {_first_line(error)}") from error
+    assert isinstance(typed, schema)
+    return typed
+
+
+def _fields(schema: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Keep what the schema knows: the config also holds groups meant for Hydra alone."""
+    return {item.name: values[item.name] for item in fields(schema) if item.name in values}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _check_choice(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        names = ", ".join(name or "null" for name in allowed)
+        raise UserError(f"{key}: {value!r} is none of {names}.")
+
+
+def _check_integer(key: str, value: object, minimum: int) -> None:
+    """Accept ``None`` too: it stands for "as in the run"."""
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise UserError(f"{key}: {value!r} must be a whole number of at least {minimum}.")
+
+
+def _check_size(key: str, value: float) -> None:
+    if value < 0 or (value >= 1 and value != int(value)):
+        raise UserError(
+            f"{key}: {value!r} must be a fraction from 0 to below 1, or a whole number of steps."
+        )

@@ -1,0 +1,92 @@
+"""A saved model forecasts like the one that was trained."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from darts import TimeSeries
+from darts.models import DLinearModel, NHiTSModel, NLinearModel, RNNModel, TiDEModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import CSVLogger
+
+from my_forecast.bundle import (
+    load_bundle,
+    save_bundle,
+)
+from my_forecast.data import (
+    Scalers,
+    SeriesSet,
+    Split,
+    fit_scalers,
+)
+from my_forecast.errors import (
+    UserError,
+)
+from my_forecast.forecasting import (
+    forecast,
+)
+
+QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False}
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    model_class=st.sampled_from([DLinearModel, NHiTSModel, NLinearModel, RNNModel, TiDEModel]),
+    input_length=st.integers(4, 12),
+    horizon=st.integers(1, 10),
+    components=st.integers(1, 3),
+    count=st.integers(1, 3),
+    kind=st.sampled_from(["standard", "minmax", "none"]),
+)
+def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
+    model_class: type, input_length: int, horizon: int, components: int, count: int, kind: str
+) -> None:
+    random = np.random.default_rng(input_length)
+    index = pd.date_range("2024-01-01", periods=50, freq="D")
+    names = [f"series {number}" for number in range(count)]
+    targets = [TimeSeries(index, 9 + random.random((50, components))) for _ in names]
+    data = SeriesSet(names, targets)
+    scalers = fit_scalers(data, Split([40] * count, [40] * count), kind)
+    shape: dict[str, Any] = {"output_chunk_length": 4}
+    if model_class is RNNModel:
+        shape = {"training_length": 14}
+    model = model_class(input_length, **shape, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
+    scaled = scalers.transform(data).targets
+    model.fit(scaled, dataloader_kwargs={"pin_memory": False})
+    expected = model.predict(horizon, scaled, dataloader_kwargs={"pin_memory": False})
+    with tempfile.TemporaryDirectory() as folder:
+        save_bundle(Path(folder) / "bundle", model, scalers)
+        path = f"darts.models.{model_class.__name__}"
+        bundle = load_bundle(Path(folder) / "bundle", path, "cpu")
+    for number, series in enumerate(forecast(bundle, data, horizon)):
+        values = scalers.inverse(expected[number].values(), data.names[number])
+        np.testing.assert_array_equal(series.values(), values)
+        assert series.start_time() == index[-1] + index.freq
+
+
+class Unknown(Callback):
+    """A callback that Darts' safe loading would refuse."""
+
+
+def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
+    index = pd.date_range("2024-01-01", periods=40, freq="D")
+    series = TimeSeries(index, np.arange(40.0)).astype(np.float32)
+    model = NLinearModel(8, 4, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
+    model.fit(series, dataloader_kwargs={"pin_memory": False})
+    model.trainer_params["accelerator"] = "gpu"
+    model.trainer_params["devices"] = 8
+    model.trainer_params["callbacks"] = [Unknown()]
+    model.trainer_params["logger"] = CSVLogger(tmp_path)
+    save_bundle(tmp_path / "bundle", model, Scalers(["series"], None, None, None))
+    bundle = load_bundle(tmp_path / "bundle", "darts.models.NLinearModel", "cpu")
+    assert len(forecast(bundle, SeriesSet(["series"], [series]), 4)[0]) == 4
+
+
+def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no model.pt\. The run did not finish"):
+        load_bundle(tmp_path, "darts.models.TiDEModel", "cpu")

@@ -1,0 +1,296 @@
+"""The entry points as a user runs them: what they print, write and refuse."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import FAST, PROJECT, Finished
+
+Run = Callable[..., Finished]
+# fails every attempt to reach another machine, in the process and in its workers
+NO_NETWORK = """
+import socket
+connect = socket.socket.connect
+def refuse(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6):
+        raise OSError(f"network is forbidden: {address}")
+    return connect(self, address)
+socket.socket.connect = refuse
+"""
+
+
+@dataclass
+class Offline:
+    """Runs entry points as processes of their own, in one working directory, without a network."""
+
+    workdir: Path
+    environment: dict[str, str]
+
+    def __call__(self, script: str, *overrides: str) -> str:
+        """Run `python <script> <overrides>` and return what it printed; fail if it fails."""
+        result = subprocess.run(
+            [sys.executable, str(PROJECT / script), *overrides],
+            cwd=self.workdir,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        assert result.returncode == 0, result.stdout
+        assert "Traceback" not in result.stdout
+        return result.stdout
+
+    def saved_in(self, printed: str) -> Path:
+        """Return the folder that an entry point says it saved its results in."""
+        folder = re.search(r"^Saved in (.*)$", printed, re.MULTILINE)
+        assert folder is not None, printed
+        return self.workdir / folder[1]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Offline:
+    """Return the runner of entry points; `sitecustomize` is imported by every Python process."""
+    folder = tmp_path_factory.mktemp("offline")
+    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    return Offline(tmp_path_factory.mktemp("work"), environment)
+
+
+@pytest.fixture(scope="module")
+def trained(python: Offline) -> str:
+    """Train with the defaults, for a moment, and return what was printed."""
+    return python("train.py", "trainer.max_epochs=1", "trainer.accelerator=cpu")
+
+
+def test_train_prints_the_metrics_and_the_folder(trained: str, python: Offline) -> None:
+    assert re.search(r"^model +\d", trained, re.MULTILINE)
+    assert re.search(r"^seasonal naive +\d", trained, re.MULTILINE)
+    assert (python.saved_in(trained) / "metrics.json").is_file()
+    assert "Epoch 0" in trained
+
+
+def test_evaluate_repeats_the_metrics_of_the_training(trained: str, python: Offline) -> None:
+    printed = python("evaluate.py", "run=latest", "accelerator=cpu")
+    table = re.compile(r"^(?:model|seasonal).*$", re.MULTILINE)
+    assert table.findall(printed) == table.findall(trained)
+    folder = python.saved_in(printed)
+    steps = pd.read_csv(folder / "metrics_by_step.csv")
+    assert len(steps) == 26
+    scores = json.loads((folder / "metrics.json").read_text())
+    assert steps["model_mae"].mean() == pytest.approx(scores["test"]["model"]["mae"])
+    assert (folder / "metrics_by_step.png").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("trained")
+def test_predict_continues_the_data(python: Offline) -> None:
+    python("predict.py", "run=latest", "horizon=30", "output=forecast.csv", "accelerator=cpu")
+    python("predict.py", "run=latest", "horizon=30", "output=f.parquet", "accelerator=cpu")
+    workdir = python.workdir
+    table = pd.read_csv(workdir / "forecast.csv", parse_dates=["time"])
+    assert list(table.columns) == ["time", "co2"]
+    expected = pd.date_range("2002-01-05", periods=30, freq="W-SAT")
+    assert table["time"].tolist() == expected.tolist()
+    assert table["co2"].between(360, 385).all()
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(workdir / "f.parquet"), table, check_dtype=False, check_freq=False
+    )
+    assert (workdir / "forecast.png").stat().st_size > 0
+
+
+def test_doctor_explains_the_plan_and_leaves_nothing_behind(python: Offline) -> None:
+    workdir = python.workdir
+    before = sorted(workdir.rglob("*"))
+    printed = python("doctor.py", "trainer.accelerator=cpu")
+    for label in ("system", "usable CPUs", "start method", "torch", "CUDA devices", "num_workers"):
+        assert re.search(rf"^ *{label} +\S", printed, re.MULTILINE), label
+    assert sorted(workdir.rglob("*")) == before
+
+
+def test_training_with_spawned_workers(python: Offline) -> None:
+    printed = python(
+        "train.py",
+        *FAST,
+        "dataloader.num_workers=2",
+        "dataloader.multiprocessing_context=spawn",
+    )
+    assert "dataloader.multiprocessing_context = spawn: set in the config" in printed
+
+
+def test_help_lists_every_group_with_its_options(run: Run) -> None:
+    finished = run("train", "--help")
+    assert finished.code == 0
+    assert finished.out.startswith("Train a model")
+    for path in (PROJECT / "conf").glob("*/*.yaml"):
+        line = next(line for line in finished.out.splitlines() if path.parent.name in line.split())
+        assert path.stem in line.replace(",", "").split()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"]])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "doctor"])
+def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
+    code = (
+        "import runpy, sys; sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as stop: assert not stop.code, stop.code\n"
+        "heavy = {'torch', 'darts', 'pytorch_lightning', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    command = [sys.executable, "-c", code, str(PROJECT / f"{name}.py"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert ("task: " if "job" in arguments else "Groups, set with") in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("train", ["nonsense=1"], "Could not override 'nonsense'"),
+        ("train", ["dataloader.num_worker=1"], "Could not override 'dataloader.num_worker'"),
+        ("train", ["model=nonsense"], "Could not find 'model/nonsense'.*dlinear"),
+        ("train", ["horizon=soon"], "horizon: 'soon' must be a whole number of at least 1"),
+        ("train", ["horizon=0"], "horizon: 0 must be a whole number"),
+        ("train", ["trainer.max_epochs=many"], "trainer.max_epochs: 'many' must be a whole"),
+        ("train", ["model.input_chunk_length=1.5"], "model.input_chunk_length: 1.5 must be"),
+        ("train", ["data.test_size=1.5"], "data.test_size: 1.5 must be a fraction"),
+        ("train", ["data.test_size=big"], "data.test_size: Value 'big'"),
+        ("train", ["data.fill=guess"], "data.fill: 'guess' is none of forbid, linear"),
+        ("train", ["+data.colour=red"], "data.colour: Key 'colour' not in 'Co2Settings'"),
+        ("train", ["dataloader.num_workers=-1"], "dataloader.num_workers: -1 is negative"),
+        (
+            "train",
+            ["dataloader.num_workers=0", "dataloader.prefetch_factor=4"],
+            "dataloader.prefetch_factor: 4 needs workers",
+        ),
+        ("train", ["model.input_chunk_length=3000"], "co2, 2284 steps: .* are left for training"),
+        ("train", ["data=csv"], "data.path: a value is missing"),
+        (
+            "train",
+            ["data=csv", "data.path=x.csv", "data.target_columns=[]"],
+            "data.target_columns: name at least one",
+        ),
+        (
+            "train",
+            ["data=csv", "data.path=x.csv", "data.target_columns=[a,a]"],
+            "data.target_columns: .* names a column twice",
+        ),
+        ("train", ["data=csv", "data.path=gone.csv"], "data.path: there is no file 'gone.csv'"),
+        ("evaluate", [], "run: a value is missing"),
+        ("evaluate", ["run=latest"], "there is no finished run under 'outputs'"),
+        ("evaluate", ["run=gone"], "run: there is no folder 'gone'"),
+        ("evaluate", ["run=."], "run: '.' holds no record.json"),
+        ("predict", ["run=.", "output=f.txt"], "output: 'f.txt' must end in .csv or .parquet"),
+        ("predict", ["run=.", "output=no/f.csv"], "output: there is no folder 'no'"),
+        ("predict", ["run=.", "output=old.csv"], "output: 'old.csv' exists and is not overwritten"),
+    ],
+)
+def test_bad_input_ends_in_a_short_message(
+    name: str, overrides: list[str], message: str, run: Run, workdir: Path
+) -> None:
+    (workdir / "old.csv").write_text("mine")
+    finished = run(name, *overrides)
+    printed = finished.out + finished.err
+    assert finished.code == 1
+    assert "Traceback" not in printed
+    error = printed[printed.index("Error: ") :].strip().splitlines()
+    assert re.search(message, error[0]), printed
+    assert len(error) <= 2, printed
+    assert (workdir / "old.csv").read_text() == "mine"
+
+
+LONG_FILE = [
+    "data=csv",
+    "data.path=long.csv",
+    "data.series_column=id",
+    "horizon=3",
+    "model.input_chunk_length=6",
+    "trainer.max_epochs=1",
+]
+
+
+def write_long_file(path: Path, ids: str, days: int) -> None:
+    """Write series that differ by 100 from one to the next."""
+    rows = [f"{id_},{day},{ord(id_) * 100 + day % 7}" for id_ in ids for day in range(days)]
+    path.write_text("\n".join(["id,time,value", *rows]))
+
+
+def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir: Path) -> None:
+    write_long_file(workdir / "long.csv", "ab", 60)
+    assert run("train", *LONG_FILE).code == 0
+    write_long_file(workdir / "newer.csv", "ba", 70)
+    finished = run("predict", "run=latest", "output=f.csv", "data_path=newer.csv")
+    assert finished.code == 0, finished.err
+    table = pd.read_csv(workdir / "f.csv")
+    assert table["series"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert table["time"].tolist() == [70, 71, 72] * 2
+    assert (table["value"] // 100).tolist() == [97] * 3 + [98] * 3
+
+    write_long_file(workdir / "other.csv", "bc", 70)
+    finished = run("evaluate", "run=latest", "data_path=other.csv")
+    assert finished.code == 1
+    assert "1 of them are missing ['a'], 1 are new ['c']" in finished.out + finished.err
+
+
+def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:
+    rows = [f"{day},{day % 7},{day % 2}" for day in range(80)]
+    known = [f"{day},,{day % 2}" for day in range(80, 90)]
+    (workdir / "x.csv").write_text("\n".join(["time,value,event", *rows, *known]))
+    events = ["data=csv", "data.path=x.csv", "data.future_covariates_columns=[event]"]
+    short = ["horizon=3", "model.input_chunk_length=6", "trainer.max_epochs=1"]
+    assert run("train", *events, *short).code == 0
+    assert run("predict", "run=latest", "horizon=10", "output=f.csv").code == 0
+    finished = run("predict", "run=latest", "horizon=11", "output=g.csv")
+    assert "the future covariates end at 89" in finished.out + finished.err
+    assert "needs them until 90" in finished.out + finished.err
+    # with a shorter horizon the model still reads 3 steps of covariates
+    assert run("evaluate", "run=latest", "horizon=1").code == 0
+    (workdir / "y.csv").write_text("\n".join(["time,value,event", *rows]))
+    assert run("evaluate", "run=latest", "horizon=1", "data_path=y.csv").code == 0
+
+
+def test_an_error_of_a_library_is_one_line_and_names_the_log(run: Run, workdir: Path) -> None:
+    finished = run("train", *FAST, "model.optimizer_kwargs.lr=high")
+    lines = (finished.out + finished.err).split("Error: ", maxsplit=1)[1].strip().splitlines()
+    assert finished.code == 1
+    assert len(lines) == 2
+    assert "'lr': 'high'" in lines[0]
+    log = Path(lines[1].removeprefix("The traceback is in "))
+    assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+def test_the_traceback_is_in_the_log(run: Run, workdir: Path) -> None:
+    run("train", "data=csv", "data.path=gone.csv")
+    log = next(workdir.glob("outputs/train/*/*/train.log")).read_text(encoding="utf-8")
+    assert "Traceback (most recent call last)" in log
+    assert "UserError: data.path: there is no file" in log
+
+
+def test_two_runs_in_the_same_second_have_folders_of_their_own(run: Run, workdir: Path) -> None:
+    for _ in range(2):
+        run("train", "data=csv", "data.path=gone.csv")
+    assert len(list(workdir.glob("outputs/train/*/*"))) == 2
+
+
+def test_a_run_is_not_overwritten(run: Run, workdir: Path) -> None:
+    fast = [*FAST, "trainer.max_epochs=1", "hydra.run.dir=mine"]
+    assert run("train", *fast).code == 0
+    before = (workdir / "mine" / "bundle" / "model.pt.ckpt").read_bytes()
+    finished = run("train", *fast, "seed=1")
+    assert finished.code == 1
+    assert "already holds a run, which is not overwritten" in finished.out + finished.err
+    assert (workdir / "mine" / "bundle" / "model.pt.ckpt").read_bytes() == before
+
+
+def test_a_multirun_goes_on_after_a_failed_job(run: Run, workdir: Path) -> None:
+    finished = run("train", "-m", *FAST, "trainer.max_epochs=1", "data.test_size=-1,0.2")
+    assert finished.code == 1
+    assert len(list(workdir.glob("outputs/multirun/*/*/*/metrics.json"))) == 1

@@ -1,0 +1,262 @@
+"""Training: every config runs, the best weights are kept, and the loader changes nothing."""
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback
+
+from my_forecast.bundle import (
+    load_bundle,
+)
+from my_forecast.commands import (
+    train,
+)
+from my_forecast.data import (
+    Storage,
+)
+from my_forecast.errors import (
+    UserError,
+)
+from my_forecast.machine import (
+    detect,
+)
+from my_forecast.record import (
+    read_settings,
+)
+from my_forecast.settings import (
+    train_settings,
+)
+from my_forecast.training import (
+    LogWhenWritten,
+    build_model,
+    fit_model,
+    make_windows,
+    prepare_data,
+)
+
+from conftest import FAST, PROJECT
+
+Config = Callable[..., DictConfig]
+OPTIONS = [
+    (path.parent.name, path.stem)
+    for path in sorted((PROJECT / "conf").glob("*/*.yaml"))
+    if path.parent.name not in ("hydra", "paths", "local")
+]
+EXTRA = {
+    ("data", "csv"): ["data.path=series.csv"],
+    ("data", "parquet"): ["data.path=series.parquet"],
+    ("callbacks", "none"): ["data.validation_size=0"],
+    ("model", "rnn"): ["model.training_length=16"],
+}
+# keys of FAST that only some data sources have
+SYNTHETIC_KEYS = ("data.n_series", "data.length")
+
+
+def fast_run(config: Config, workdir: Path, *overrides: str) -> Path:
+    """Train for a moment and return the run folder."""
+    run_dir = workdir / "run"
+    run_dir.mkdir()
+    train(config(*FAST, *overrides))
+    return run_dir
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_trains(group: str, option: str, config: Config, workdir: Path) -> None:
+    if option == "cuda" and not torch.cuda.is_available():
+        pytest.skip("trainer=cuda needs an NVIDIA GPU")
+    fast = [item for item in FAST if not (option == "cuda" and "accelerator" in item)]
+    if group == "data":
+        fast = [item for item in fast if not item.startswith(("data=", *SYNTHETIC_KEYS))]
+        rows = [f"{day},{day % 7}" for day in range(80)]
+        (workdir / "series.csv").write_text("time,value\n" + "\n".join(rows))
+        pd.read_csv(workdir / "series.csv").to_parquet(workdir / "series.parquet")
+    (workdir / "run").mkdir()
+    train(
+        config(*fast, f"{group}={option}", *EXTRA.get((group, option), []), "model.batch_size=512")
+    )
+    scores = json.loads((workdir / "run" / "metrics.json").read_text())
+    assert np.isfinite(scores["test"]["model"]["mae"])
+
+
+def test_a_run_leaves_everything_that_is_needed(config: Config, workdir: Path) -> None:
+    run_dir = fast_run(config, workdir)
+    for name in ("config.yaml", "record.json", "metrics.json", "forecast.png"):
+        assert (run_dir / name).stat().st_size > 0
+    assert (run_dir / "forecast.png").read_bytes().startswith(b"\x89PNG")
+    scores = json.loads((run_dir / "metrics.json").read_text())
+    for part in ("test", "test_standardised"):
+        for name in ("model", "baseline"):
+            assert set(scores[part][name]) == {"mae", "mse"}
+    record = json.loads((run_dir / "record.json").read_text())
+    assert record["dataloader"]["num_workers"]["value"] == 0
+    assert all(choice["reason"] for choice in record["dataloader"].values())
+    assert set(record["seconds"]) == {"load", "fit", "evaluate"}
+    assert len(record["data_fingerprint"]) == 64
+    assert record["versions"]["darts"]
+    assert read_settings(run_dir) == train_settings(config(*FAST))
+
+
+def test_the_saved_weights_are_those_of_the_best_epoch(config: Config, workdir: Path) -> None:
+    """A learning rate that ruins the model makes the first epoch the best one."""
+    run_dir = fast_run(config, workdir, "model.optimizer_kwargs.lr=1", "trainer.max_epochs=4")
+    bundle = load_bundle(run_dir / "bundle", "darts.models.TiDEModel", "cpu")
+    saved = bundle.model.model.state_dict()
+
+    def equal(checkpoint: str) -> bool:
+        state = torch.load(run_dir / "checkpoints" / checkpoint, weights_only=False)["state_dict"]
+        return all(torch.equal(saved[name], state[name]) for name in saved)
+
+    assert equal("best.ckpt")
+    assert not equal("last.ckpt")
+
+
+def trained_weights(config: Config, workdir: Path, *overrides: str) -> dict[str, torch.Tensor]:
+    """Train and return the weights of the last epoch."""
+    settings = train_settings(config(*FAST, "callbacks=none", "logger=none", *overrides))
+    model, machine = build_model(settings, workdir), detect("cpu")
+    windows = make_windows(model, settings, prepare_data(model, settings, Storage()), machine)
+    fit_model(model, settings, *windows, machine)
+    return {name: value.clone() for name, value in model.model.state_dict().items()}
+
+
+def test_validation_windows_are_gathered_without_workers(config: Config, workdir: Path) -> None:
+    settings = train_settings(config(*FAST, "callbacks=none", "dataloader.num_workers=1"))
+    model, machine = build_model(settings, workdir), detect("cpu")
+    windows = make_windows(model, settings, prepare_data(model, settings, Storage()), machine)
+    fit_model(model, settings, *windows, machine)
+    assert model.trainer.train_dataloader.num_workers == 1
+    assert model.trainer.val_dataloaders.num_workers == 0
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        ["dataloader.num_workers=1", "dataloader.multiprocessing_context=fork"],
+        [
+            "dataloader.num_workers=2",
+            "dataloader.multiprocessing_context=fork",
+            "dataloader.persistent_workers=false",
+        ],
+        ["dataloader.num_workers=2", "dataloader.multiprocessing_context=spawn"],
+        ["dataloader.num_workers=2", "dataloader.multiprocessing_context=forkserver"],
+    ],
+)
+def test_the_loader_does_not_change_the_result(
+    loader: list[str], config: Config, workdir: Path
+) -> None:
+    method = loader[1].split("=")[1]
+    if method not in torch.multiprocessing.get_all_start_methods():
+        pytest.skip(f"{method} does not exist on this system")
+    same = ["trainer.max_epochs=3", "model.batch_size=16", "model.dropout=0.5"]
+    expected = trained_weights(config, workdir, *same)
+    weights = trained_weights(config, workdir, *same, *loader)
+    for name, value in expected.items():
+        assert torch.equal(weights[name], value), name
+
+
+def test_another_seed_gives_other_weights(config: Config, workdir: Path) -> None:
+    first, second = (trained_weights(config, workdir, f"seed={seed}") for seed in (0, 1))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_advice_to_add_workers_is_silenced_only_where_the_plan_has_none(
+    workers: int, config: Config, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pytorch_lightning.trainer.connectors import data_connector
+
+    monkeypatch.setattr(data_connector, "suggested_max_num_workers", lambda _: 8)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trained_weights(config, workdir, f"dataloader.num_workers={workers}")
+    advice = [w for w in caught if "does not have many workers" in str(w.message)]
+    assert bool(advice) == bool(workers)
+
+
+def test_early_stopping_without_a_validation_part_is_refused(config: Config, workdir: Path) -> None:
+    with pytest.raises(UserError, match=r"EarlyStopping watches val_loss.*callbacks=none"):
+        fast_run(config, workdir, "data.validation_size=0")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model._target_=darts.models.NoModel", "there is no class 'darts.models.NoModel'"),
+        ("model._target_=darts.models.NaiveDrift", "is no torch forecasting model"),
+        ("model.hidden_size=wide", "model.hidden_size: 'wide' must be a whole number"),
+        ("model.dropout=much", "model.dropout: 'much' must be a number"),
+        ("+model.no_argument=1", "does not accept these settings.*no_argument"),
+        ("+trainer.no_argument=1", "no_argument"),
+        ("model.input_chunk_length=500", "series_0000, 80 steps: 64 are left.*input_chunk_length"),
+        ("trainer.accelerator=abacus", "'abacus' is none of auto, cpu, cuda, mps"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    override: str, message: str, config: Config, workdir: Path
+) -> None:
+    with pytest.raises((UserError, TypeError), match=message):
+        fast_run(config, workdir, override)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.sampling=uniform", "data.window_stride=3"],
+        ["data.max_samples_per_ts=4", "data.sample_weight=linear"],
+        ["data.sample_weight=exponential", "data.storage=mmap"],
+        ["data.scaler=none", "data.storage=mmap", "dataloader.num_workers=1"],
+        ["+model.output_chunk_shift=2"],
+        ["+model.add_encoders.datetime_attribute.future=[month]"],
+    ],
+)
+def test_windows_can_be_cut_in_other_ways(
+    overrides: list[str], config: Config, workdir: Path
+) -> None:
+    run_dir = fast_run(config, workdir, *overrides)
+    scores = json.loads((run_dir / "metrics.json").read_text())
+    assert np.isfinite(scores["test"]["model"]["mae"])
+    assert not list(run_dir.glob("storage-*"))
+
+
+def test_where_values_are_kept_does_not_change_the_model(config: Config, workdir: Path) -> None:
+    scores = []
+    for number, storage in enumerate(["memory", "mmap"]):
+        (workdir / f"run{number}").mkdir()
+        train(config(*FAST, f"data.storage={storage}", f"paths.output_dir=run{number}"))
+        scores.append((workdir / f"run{number}" / "metrics.json").read_text())
+    assert scores[0] == scores[1]
+
+
+def test_what_is_logged_is_what_darts_would_log(
+    config: Config, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = []
+    for name in ("sparse", "always"):
+        (workdir / name).mkdir()
+        train(config(*FAST, "trainer.log_every_n_steps=2", f"paths.output_dir={name}"))
+        logs.append((workdir / name / "csv_logs" / "metrics.csv").read_text())
+        monkeypatch.setattr(LogWhenWritten, "setup", Callback.setup)
+    assert logs[0] == logs[1]
+    steps = pd.read_csv(workdir / "sparse" / "csv_logs" / "metrics.csv")
+    assert steps["train_loss"].notna().sum() >= 2
+
+
+def test_nothing_of_the_configuration_library_is_saved(config: Config, workdir: Path) -> None:
+    run_dir = fast_run(config, workdir)
+    for path in (run_dir / "bundle").iterdir():
+        assert b"omegaconf" not in path.read_bytes()
+
+
+def test_a_scaler_is_applied_to_the_forecast(config: Config, workdir: Path) -> None:
+    """The target lies between 10 and 50: forecasts on the scaled series would be near 0."""
+    run_dir = fast_run(config, workdir)
+    scores: dict[str, Any] = json.loads((run_dir / "metrics.json").read_text())
+    assert scores["test"]["model"]["mae"] < 10

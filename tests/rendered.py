@@ -1,0 +1,114 @@
+"""What is asked of a rendered project, whatever was answered."""
+
+import ast
+import itertools
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import ROOT, git, questions
+
+# not allowed in a file name on Windows
+FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+ANSWERS_FILE = ".copier-answers.yml"
+
+
+def asked() -> list[str]:
+    """Return the names of the questions that are asked, in their order."""
+    return [name for name, question in questions().items() if question.get("when") is not False]
+
+
+def choices(question: dict[str, Any]) -> list[Any]:
+    """Return the values that a question with choices accepts."""
+    if question["type"] == "bool":
+        return [False, True]
+    given = question.get("choices", [])
+    return list(given.values()) if isinstance(given, dict) else list(given)
+
+
+def pairs() -> list[dict[str, Any]]:
+    """Return answers in which every pair of choices occurs at least once, greedily few."""
+    options = {name: values for name in asked() if (values := choices(questions()[name]))}
+    missing = {
+        frozenset([(a, x), (b, y)])
+        for a, b in itertools.combinations(options, 2)
+        for x in options[a]
+        for y in options[b]
+    }
+    found = []
+    while missing:
+        answers = dict(min(missing, key=lambda pair: sorted(map(str, pair))))
+        for name in options:
+            if name not in answers:
+                answers[name] = max(
+                    options[name],
+                    key=lambda value, name=name: sum(  # type: ignore[misc]
+                        frozenset([(name, value), other]) in missing for other in answers.items()
+                    ),
+                )
+        missing -= {frozenset(pair) for pair in itertools.combinations(answers.items(), 2)}
+        found.append({name: answers[name] for name in options})
+    return found
+
+
+def tree(answers: dict[str, Any]) -> set[str]:
+    """Return the files that a project with these answers has, and no others."""
+    conditions = {
+        ".github/": answers["ci"] == "github",
+        ".gitlab-ci.yml": answers["ci"] == "gitlab",
+        "Dockerfile": answers["docker"],
+        ".dockerignore": answers["docker"],
+        "conf/logger/tensorboard.yaml": answers["tracker"] == "tensorboard",
+        "conf/logger/mlflow.yaml": answers["tracker"] == "mlflow",
+    }
+    package = answers.get("package_name", "my_forecast")
+    listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "template")
+    names = set()
+    for path in listed.splitlines():
+        if (ROOT / path).is_file():
+            name = path.removeprefix("template/").removesuffix(".jinja")
+            name = name.replace("{{ package_name }}", package)
+            names.add(name.replace("{{ _copier_conf.answers_file }}", ANSWERS_FILE))
+    return {
+        name
+        for name in names
+        if all(kept or not name.startswith(start) for start, kept in conditions.items())
+    }
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files of a rendered project."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def check(project: Path) -> None:
+    """Check that every file parses and has a name that every system allows."""
+    for name, content in files(project).items():
+        text = content.decode()
+        assert not FORBIDDEN.search(name), name
+        assert len(name) < 120, name
+        assert b"\r" not in content, name
+        assert not content or content.endswith(b"\n"), name
+        if name.endswith(".py"):
+            ast.parse(text)
+        elif name.endswith((".yaml", ".yml")):
+            yaml.safe_load(text)
+        elif name.endswith(".toml"):
+            tomllib.loads(text)
+        elif name.endswith(".json"):
+            json.loads(text)
+
+
+def check_no_jinja(project: Path) -> None:
+    """Check that nothing of the template's language is left, GitHub's expressions aside."""
+    for name, content in files(project).items():
+        text = re.sub(r"\$\{\{.*?\}\}", "", content.decode())
+        assert "{%" not in text, name
+        assert "{{" not in text, name

@@ -1,0 +1,202 @@
+"""The questions of copier.yml: whatever is answered renders, or is refused with its reason."""
+
+import json
+import keyword
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Render, copy, questions
+from copier._user_data import Question
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from rendered import ANSWERS_FILE, asked, check
+
+ASKED = [
+    "project_name",
+    "package_name",
+    "description",
+    "user_name",
+    "user_email",
+    "license",
+    "python_min",
+    "accelerator",
+    "torch_index",
+    "model",
+    "tracker",
+    "ci",
+    "docker",
+]
+TEXTS = ["project_name", "package_name", "description", "user_name", "user_email"]
+NASTY = [
+    'A "quoted" one',
+    '"""',
+    "it's",
+    "back\\slash \\n \\u0041",
+    "emoji \N{SNOWMAN} and \N{ROCKET}",
+    "{{ 7 * 7 }} {% raw %}",
+    "# not: a [comment]",
+    "\N{HEBREW LETTER SHIN}\N{HEBREW LETTER LAMED}",
+    "x" * 300,
+    "${oc.env:HOME} %(x)s",
+    "\N{ZERO WIDTH NO-BREAK SPACE}\N{RIGHT-TO-LEFT OVERRIDE}",
+    "null",
+    "2030-01-01",
+]
+LIKELY = ["aux", "COM1.txt", "class", "json", "torch", "a", "_a", "2fast", "a@b.co", "x.y@z-1.org"]
+TEXT = st.one_of(
+    st.text(max_size=70),
+    st.text(alphabet="abz019_-. @", max_size=12),
+    st.sampled_from(NASTY + LIKELY),
+)
+
+
+def test_the_questions_and_their_order() -> None:
+    assert asked() == ASKED
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_question_has_a_default_and_two_lines_of_help(name: str) -> None:
+    question = questions()[name]
+    assert question.get("default") is not None
+    assert len(question["help"].strip().splitlines()) == 2
+
+
+def test_questions_use_only_what_copier_knows() -> None:
+    """Copier ignores an unknown key without a word."""
+    known = {item.name for item in fields(Question)}
+    for name, question in questions().items():
+        assert set(question) <= known, name
+
+
+def test_nobody_needs_to_trust_the_template() -> None:
+    content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    assert not {"_tasks", "_migrations", "_jinja_extensions"} & set(content)
+
+
+@pytest.mark.parametrize("question", TEXTS)
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(text=TEXT)
+@example(text=NASTY[0])
+@example(text=NASTY[1])
+@example(text=NASTY[3])
+@example(text=NASTY[5])
+def test_any_text_renders_or_is_refused_with_its_reason(
+    question: str, text: str, render: Render
+) -> None:
+    reason = ""
+    try:
+        project = render(**{question: text})
+    except ValueError as error:
+        reason = str(error)
+    if reason:
+        assert question in reason
+        assert json.dumps(text, ensure_ascii=False) in reason
+        return
+    check(project)
+    answers = yaml.safe_load((project / ANSWERS_FILE).read_text(encoding="utf-8"))
+    assert answers[question] == text
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    author = metadata["authors"][0]
+    written = {
+        "description": metadata["description"],
+        "user_name": author["name"],
+        "user_email": author["email"],
+        "project_name": (project / "README.md").read_text(encoding="utf-8").split("\n")[0][2:],
+    }
+    assert written.get(question, text) == text
+    if question == "package_name":
+        assert (project / "src" / text / "windows.py").is_file()
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_nasty_texts_are_no_reason_to_refuse(text: str, render: Render) -> None:
+    check(render(description=text, user_name=text))
+
+
+@pytest.mark.parametrize(
+    ("project_name", "package"),
+    [
+        ("Sales 2030", "sales_2030"),
+        ("2030 sales", "forecast_2030_sales"),
+        ("torch", "torch_forecast"),
+        ("import", "import_forecast"),
+        ("--", "forecast"),
+        ("\N{HEBREW LETTER SHIN}", "forecast"),
+        ("Ünïcödé's", "n_c_d_s"),
+    ],
+)
+def test_a_package_name_is_made_of_any_project_name(
+    project_name: str, package: str, render: Render
+) -> None:
+    project = render(project_name=project_name)
+    assert (project / "src" / package / "windows.py").is_file()
+    check(project)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("project_name", ""),
+        ("project_name", "a/b"),
+        ("project_name", "a\\b"),
+        ("project_name", "a\nb"),
+        ("project_name", "con"),
+        ("project_name", "LPT1.txt"),
+        ("project_name", "ends."),
+        ("project_name", "x" * 61),
+        ("package_name", "2fast"),
+        ("package_name", "My_Package"),
+        ("package_name", "my-package"),
+        ("package_name", "ünï"),
+        ("package_name", "class"),
+        ("package_name", "json"),
+        ("package_name", "torch"),
+        ("package_name", "tests"),
+        ("package_name", "aux"),
+        ("package_name", "x" * 61),
+        ("description", "two\nlines"),
+        ("user_name", "  "),
+        ("user_name", "tab\there"),
+        ("user_email", "nobody"),
+        ("user_email", "a@b"),
+        ("user_email", 'a"b@example.com'),
+        ("license", "WTFPL"),
+        ("python_min", "3.9"),
+    ],
+)
+def test_a_bad_answer_is_refused_by_its_name(question: str, value: str, render: Render) -> None:
+    with pytest.raises(ValueError, match=question) as error:
+        render(**{question: value})
+    if question not in ("license", "python_min"):
+        assert json.dumps(value, ensure_ascii=False) in str(error.value)
+
+
+def test_a_package_name_that_windows_forbids_is_not_made(render: Render) -> None:
+    with pytest.raises(ValueError, match="device on Windows"):
+        render(project_name="con_")
+
+
+def test_every_reserved_name_is_known() -> None:
+    reserved = set(questions()["reserved_names"]["default"].split())
+    public = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    assert public | {word for word in keyword.kwlist if word.islower()} <= reserved
+
+
+def test_the_settings_file_of_copier_prefills_the_author(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "settings.yml"
+    path.write_text("defaults:\n  user_name: Ada Lovelace\n  user_email: ada@example.org\n")
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(path))
+    project = copy(template, tmp_path / "project")
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    author = {"name": "Ada Lovelace", "email": "ada@example.org"}
+    assert metadata["project"]["authors"] == [author]

@@ -1,0 +1,114 @@
+"""`torch_index` decides where uv takes torch from, proven with folders in place of the indexes."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from conftest import Render, questions
+from packaging.requirements import Requirement
+from rendered import choices
+
+UV = shutil.which("uv") or "uv"
+# what a build of the PyTorch index is called, for each system that has one
+BUILT = ["manylinux_2_28_x86_64", "win_amd64"]
+
+
+def wheel(index: Path, name: str, version: str, tag: str, extras: set[str]) -> None:
+    """Write an empty wheel into a folder that is laid out like a package index."""
+    stem = name.replace("-", "_")
+    folder = index / name
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = [f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}"]
+    metadata += [f"Provides-Extra: {extra}" for extra in sorted(extras)]
+    info = f"{stem}-{version}.dist-info"
+    path = folder / f"{stem}-{version}-{tag}.whl"
+    with ZipFile(path, "w") as archive:
+        archive.writestr(f"{info}/METADATA", "\n".join(metadata) + "\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nGenerator: test\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    links = [f'<a href="{one.name}">{one.name}</a>' for one in sorted(folder.glob("*.whl"))]
+    (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>")
+
+
+def requirements(project: Path) -> list[Requirement]:
+    """Return all that the project asks for, for running it and for working on it."""
+    content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    listed: list[str] = list(content["project"]["dependencies"])
+    for group in content["dependency-groups"].values():
+        listed += [item for item in group if isinstance(item, str)]
+    return [Requirement(item) for item in listed]
+
+
+def lock(project: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """Resolve for all systems and return the entries for torch."""
+    default, pytorch = tmp_path / "default", tmp_path / "pytorch"
+    for requirement in requirements(project):
+        lowest = next(s.version for s in requirement.specifier if s.operator == ">=")
+        wheel(default, requirement.name, lowest, "py3-none-any", requirement.extras)
+    for system in BUILT:
+        wheel(pytorch, "torch", "2.13.0+local", f"cp311-cp311-{system}", set())
+    settings = tmp_path / "uv.toml"
+    settings.write_text("")
+    command = [UV, "lock", "--no-cache", "--config-file", str(settings)]
+    command += ["--default-index", default.as_uri()]
+    # an index on the command line would no longer be for torch alone
+    metadata = project / "pyproject.toml"
+    text = metadata.read_text(encoding="utf-8")
+    metadata.write_text(re.sub(r"https://download[^\"]+", pytorch.as_uri(), text), encoding="utf-8")
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    locked = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
+    return [package for package in locked["package"] if package["name"] == "torch"]
+
+
+def test_the_default_leaves_torch_to_the_usual_index(render: Render, tmp_path: Path) -> None:
+    project = render()
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "uv" not in metadata["tool"]
+    (torch,) = lock(project, tmp_path)
+    assert torch["source"]["registry"].endswith("default")
+
+
+@pytest.mark.parametrize("index", [c for c in choices(questions()["torch_index"]) if c != "pypi"])
+def test_another_index_is_used_on_linux_and_windows_for_torch_alone(
+    index: str, render: Render, tmp_path: Path
+) -> None:
+    project = render(torch_index=index)
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    (declared,) = metadata["tool"]["uv"]["index"]
+    assert declared["explicit"] is True
+    assert declared["url"] == f"https://download.pytorch.org/whl/{index}"
+    entries = {
+        package["source"]["registry"].rsplit("/")[-1]: package
+        for package in lock(project, tmp_path)
+    }
+    assert set(entries) == {"default", "pytorch"}
+    chosen, usual = entries["pytorch"], entries["default"]
+    assert chosen["version"] == "2.13.0+local"
+    assert len(chosen["wheels"]) == len(BUILT)
+    for marker in chosen["resolution-markers"]:
+        assert "sys_platform == 'linux'" in marker or "sys_platform == 'win32'" in marker
+    for marker in usual["resolution-markers"]:
+        assert "sys_platform != 'linux'" in marker
+        assert "sys_platform != 'win32'" in marker
+    for system, expected in {"linux": "+local", "windows": "+local", "macos": ""}.items():
+        version = resolved(project, tmp_path, system)
+        assert version.endswith(expected or version)
+        assert ("+local" in version) == bool(expected)
+
+
+def resolved(project: Path, tmp_path: Path, system: str) -> str:
+    """Return the version of torch that one system gets."""
+    command = [UV, "pip", "compile", "--quiet", "--no-cache", "--no-header", "--no-annotate"]
+    command += ["--config-file", str(tmp_path / "uv.toml"), "--python-platform", system]
+    command += ["--python-version", "3.11", "--default-index", (tmp_path / "default").as_uri()]
+    command += ["pyproject.toml"]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    pins = dict(line.split("==") for line in result.stdout.splitlines() if "==" in line)
+    return pins["torch"]

@@ -1,0 +1,247 @@
+"""What `copier update` promises: the user's work survives, and the template's news arrive."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+from conftest import TAG, copy, git, release, released
+from copier import VcsRef
+
+NEXT = "v9999.1.0"
+ANSWERS: dict[str, Any] = {"docker": True, "project_name": "Sales 2030", "package_name": "sales"}
+OWN_FILES = {
+    "conf/local/default.yaml": "# @package _global_\nseed: 7\n",
+    "conf/experiment/mine.yaml": "# @package _global_\nhorizon: 13\n",
+    "src/sales/hourly_windows.py": (
+        '"""A data set of our own."""\n\nfrom .windows import WindowDataset\n\n\n'
+        'class HourlyWindows(WindowDataset):\n    """Windows that start at full hours."""\n'
+    ),
+    "tests/test_hourly_windows.py": (
+        '"""Tests of our own."""\n\n'
+        "from sales.hourly_windows import HourlyWindows\n\n\n"
+        "def test_it_is_a_data_set() -> None:\n    assert len(HourlyWindows.__mro__) > 1\n"
+    ),
+    "uv.lock": "version = 1\n",
+}
+# file, what the user finds there, what the user makes of it
+EDITS = [
+    ("pyproject.toml", "keeps what you add.\n", 'keeps what you add.\n  "holidays>=0.50",\n'),
+    ("conf/model/tide.yaml", "\ndropout: 0.1\n", "\ndropout: 0.3\n"),
+    ("conf/train.yaml", "\nhorizon: 26\n", "\nhorizon: 13\n"),
+    ("conf/experiment/synthetic_panel.yaml", "n_series: 40", "n_series: 30"),
+    ("README.md", "keeps what you write. -->\n", "keeps what you write. -->\n\n## Our sales\n"),
+]
+DELETED = "Dockerfile"
+# what the next version of the template changes, near the user's edits and away from them
+NEWS = [
+    ("template/pyproject.toml.jinja", '"tqdm>=4.66",', '"tqdm>=4.67",\n  "rich>=13",'),
+    ("template/pyproject.toml.jinja", '"torch>=2.6",', '"torch>=2.7",'),
+    ("template/conf/model/tide.yaml", "# python train.py", "# News.\n# python train.py"),
+    ("template/conf/experiment/synthetic_panel.yaml", "# python train.py", "# News.\n# python"),
+    ("template/Dockerfile.jinja", "FROM python:3.13-slim", "FROM python:3.13-slim-trixie"),
+    ("template/README.md.jinja", "## Develop", "## News\n\n## Develop"),
+    ("template/train.py.jinja", '"""', '"""News: '),
+]
+
+
+@pytest.fixture(scope="session")
+def next_template(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a clone of the template that has a release after the working tree."""
+    folder = tmp_path_factory.mktemp("next")
+    git(template, "clone", "--quiet", str(template), str(folder))
+    for name, old, new in NEWS:
+        edit(folder / name, old, new)
+    release(folder, NEXT)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the first ``old``, which must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path}: {old}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8", newline="\n")
+
+
+def start(template: Path, folder: Path, tag: str) -> Path:
+    """Render a version into a new git repository."""
+    copy(template, folder, tag, **ANSWERS)
+    git(folder, "init", "--quiet")
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "Work")
+
+
+def work(project: Path) -> None:
+    """Do what users do, and commit it."""
+    for name, text in OWN_FILES.items():
+        (project / name).write_text(text)
+    for name, old, new in EDITS:
+        edit(project / name, old, new)
+    (project / DELETED).unlink()
+    commit(project)
+
+
+def update(project: Path, **options: Any) -> None:
+    copier.run_update(project, defaults=True, overwrite=True, unsafe=False, quiet=True, **options)
+
+
+def assert_clean(project: Path) -> None:
+    """Check that nothing is left to resolve."""
+    assert not list(project.rglob("*.rej"))
+    for path in project.rglob("*"):
+        if path.is_file() and ".git" not in path.relative_to(project).parts:
+            assert not re.search(rb"^(<<<<<<<|>>>>>>>)", path.read_bytes(), re.MULTILINE), path
+    assert "U" not in {line[0] for line in git(project, "status", "--porcelain").splitlines()}
+
+
+def assert_work_is_kept(project: Path) -> None:
+    for name, text in OWN_FILES.items():
+        assert (project / name).read_text() == text
+    for name, _, new in EDITS:
+        assert new in (project / name).read_text(encoding="utf-8"), name
+    assert not (project / DELETED).exists()
+    dependencies = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "holidays>=0.50" in dependencies["project"]["dependencies"]
+
+
+def answers(project: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return content
+
+
+@pytest.mark.parametrize("tag", [*released(), TAG])
+def test_an_update_keeps_the_work_and_brings_the_news(
+    tag: str, next_template: Path, tmp_path: Path
+) -> None:
+    project = start(next_template, tmp_path / "project", tag)
+    work(project)
+    update(project, vcs_ref=NEXT)
+    assert_clean(project)
+    assert_work_is_kept(project)
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= set(metadata["project"]["dependencies"])
+    for name in ("README.md", "train.py", "conf/model/tide.yaml"):
+        assert "News" in (project / name).read_text(encoding="utf-8"), name
+    assert "News" not in (project / "conf/experiment/synthetic_panel.yaml").read_text()
+    kept = answers(project)
+    assert kept["_commit"] == NEXT
+    assert {name: kept[name] for name in ANSWERS} == ANSWERS
+
+
+@pytest.mark.parametrize("tag", [*released(), TAG])
+def test_an_update_without_work_is_a_fresh_render(
+    tag: str, next_template: Path, tmp_path: Path
+) -> None:
+    project = start(next_template, tmp_path / "project", tag)
+    update(project, vcs_ref=NEXT)
+    assert_clean(project)
+    fresh = start(next_template, tmp_path / "fresh", NEXT)
+    # rendered once, then the user's
+    once = ":!conf/experiment"
+    commit(project)
+    trees = [git(folder, "ls-files", "-s", "--", ".", once) for folder in (project, fresh)]
+    assert trees[0] == trees[1]
+
+
+def test_an_answer_is_changed_without_an_update(next_template: Path, tmp_path: Path) -> None:
+    project = start(next_template, tmp_path / "project", TAG)
+    work(project)
+    update(project, vcs_ref=VcsRef.CURRENT, data={"tracker": "mlflow", "torch_index": "cu130"})
+    assert_clean(project)
+    assert_work_is_kept(project)
+    assert answers(project)["_commit"] == TAG
+    assert (project / "conf/logger/mlflow.yaml").exists()
+    assert "- logger: mlflow\n" in (project / "conf/train.yaml").read_text()
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert metadata["tool"]["uv"]["index"][0]["url"].endswith("/cu130")
+
+
+def test_recopy_gives_up_merges_but_keeps_answers_and_own_files(
+    next_template: Path, tmp_path: Path
+) -> None:
+    project = start(next_template, tmp_path / "project", TAG)
+    work(project)
+    copier.run_recopy(
+        project, vcs_ref=NEXT, defaults=True, overwrite=True, unsafe=False, quiet=True
+    )
+    assert_clean(project)
+    for name, text in OWN_FILES.items():
+        assert (project / name).read_text() == text
+    assert (project / DELETED).exists()
+    assert "\nhorizon: 26\n" in (project / "conf/train.yaml").read_text()
+    assert "n_series: 30" in (project / "conf/experiment/synthetic_panel.yaml").read_text()
+    assert answers(project)["package_name"] == "sales"
+
+
+def test_lines_that_both_changed_are_shown_as_a_conflict(
+    next_template: Path, tmp_path: Path
+) -> None:
+    """Nothing is lost without a word; `git diff --check` and the pre-commit hook find it."""
+    project = start(next_template, tmp_path / "project", TAG)
+    edit(project / "pyproject.toml", '"tqdm>=4.66"', '"tqdm>=4.65"')
+    commit(project)
+    update(project, vcs_ref=NEXT)
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert "<<<<<<<" in text
+    assert '"tqdm>=4.65"' in text
+    assert '"tqdm>=4.67"' in text
+    with pytest.raises(subprocess.CalledProcessError):
+        git(project, "diff", "--check")
+
+
+def test_an_existing_repository_is_adopted(next_template: Path, tmp_path: Path) -> None:
+    """The steps of docs/adopting.md."""
+    project = tmp_path / "project"
+    kept = {"forecast.py": "import darts\n", "src/sales/features.py": "HOLIDAYS = []\n"}
+    replaced = {"README.md": "Our forecasts.\n", "pyproject.toml": '[project]\nname = "sales"\n'}
+    for name, text in {**kept, **replaced}.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    git(project, "init", "--quiet")
+    commit(project)
+    copy(next_template, project, TAG, **ANSWERS)
+    assert set(git(project, "diff", "--name-only").split()) == set(replaced)
+    with (project / "README.md").open("a", encoding="utf-8") as readme:
+        readme.write(git(project, "show", "HEAD:README.md"))
+    edit(project / "pyproject.toml", "what you add.\n", 'what you add.\n  "holidays>=0.50",\n')
+    commit(project)
+
+    update(project, vcs_ref=NEXT)
+    assert_clean(project)
+    for name, text in kept.items():
+        assert (project / name).read_text() == text
+    assert "Our forecasts." in (project / "README.md").read_text(encoding="utf-8")
+    assert "## News" in (project / "README.md").read_text(encoding="utf-8")
+    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {"holidays>=0.50", "tqdm>=4.67"} <= set(metadata["project"]["dependencies"])
+
+
+@pytest.mark.run
+def test_an_updated_project_passes_its_checks_and_trains(
+    next_template: Path, tmp_path: Path
+) -> None:
+    tag = [*released(), TAG][0]
+    project = start(next_template, tmp_path / "project", tag)
+    work(project)
+    update(project, vcs_ref=NEXT)
+    tests = "tests/test_commands.py", "tests/test_hourly_windows.py"
+    for command in (["ruff", "check", "."], ["pytest", "-q", "-p", "no:cacheprovider", *tests]):
+        run(project, "-m", *command)
+    run(project, "train.py", "trainer.max_epochs=1", "stride=26")
+
+
+def run(project: Path, *arguments: str) -> None:
+    result = subprocess.run(
+        [sys.executable, *arguments], cwd=project, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
