@@ -58,8 +58,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all that CI checks; arguments after `--` go to pytest, `-m "not run"` needs no torch."""
     if not session.posargs:
-        session.notify("lint")
-        session.notify("demo")
+        for name in ("lint", "demo", "lowest"):
+            session.notify(name)
     install_tools(session)
     if "not run" not in session.posargs:
         # the dependencies of all projects; the tests render the projects themselves
@@ -67,7 +67,7 @@ def tests(session: nox.Session) -> None:
             project = render(session, Path(folder) / "my-forecast", "tracker=mlflow")
             metadata = nox.project.load_toml(project / "pyproject.toml")
         install(session, *metadata["project"]["dependencies"], "tensorboard")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
@@ -94,20 +94,19 @@ def demo(session: nox.Session) -> None:
 @nox.session(venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """Run a project's tests with the oldest dependencies that its pyproject.toml allows."""
-    install_tools(session)
+    install(session, "copier", "pytest-xdist")
     with tempfile.TemporaryDirectory() as folder:
         project = render(session, Path(folder) / "my-forecast")
         metadata = nox.project.load_toml(project / "pyproject.toml")
-        # this one build of torch is at hand for the CPU; older ones come with gigabytes of CUDA
-        pins = Path(folder) / "torch.txt"
+        # one build of torch for CPUs is at hand; older ones bring gigabytes of CUDA
         known = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
-        pins.write_text(next(line for line in known if line.startswith("torch==")))
+        torch = Path(folder) / "torch.txt"
+        torch.write_text(next(line for line in known if line.startswith("torch==")))
+        oldest = ("--resolution=lowest-direct", "-c", str(torch))
         tests = nox.project.dependency_groups(metadata, "test")
-        oldest = ("--resolution=lowest-direct", "--reinstall-package=numpy", "-c", str(pins))
         session.install(*oldest, "-e", str(project), *tests, env=find_links())
-        session.run("uv", "pip", "list", external=True)
         session.chdir(project)
-        session.run("pytest", *session.posargs)
+        session.run("pytest", "--numprocesses=auto", "-p", "no:cacheprovider")
 
 
 @nox.session

@@ -3,7 +3,10 @@
 import ast
 import itertools
 import json
+import os
 import re
+import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -112,3 +115,24 @@ def check_no_jinja(project: Path) -> None:
         text = re.sub(r"\$\{\{.*?\}\}", "", content.decode())
         assert "{%" not in text, name
         assert "{{" not in text, name
+
+
+def environment(project: Path) -> dict[str, str]:
+    """Return an environment in which the project can be imported."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HYDRA")}
+    return {**kept, "PYTHONPATH": str(project / "src")}
+
+
+def run(project: Path, *command: str) -> str:
+    """Run a command in the project and return what it printed; fail if it fails."""
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}"
+    return result.stdout

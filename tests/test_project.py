@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Render
+from rendered import run
 
 pytestmark = pytest.mark.run
 
@@ -20,29 +21,15 @@ NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier")
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 
 
-def environment(project: Path) -> dict[str, str]:
-    """Return an environment in which the project can be imported, and its scripts be told apart."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HYDRA")}
-    return {**kept, "PYTHONPATH": str(project / "src")}
-
-
-def run(project: Path, *command: str) -> str:
-    """Run a command in the project and return what it printed; fail if it fails."""
-    result = subprocess.run(
-        command,
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-    )
-    assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}"
-    return result.stdout
-
-
 def test_its_own_tests_pass(render: Render) -> None:
-    run(render(), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    """With names and texts that are as unlike the defaults as may be."""
+    project = render(
+        project_name="Ünïcödé's {{ forecasts }} \N{ROCKET}",
+        package_name="zz_9_",
+        description='A "quoted" one: \\n, \N{HEBREW LETTER SHIN}',
+        user_name="# it's [not] a comment",
+    )
+    run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from conftest import TAG, copy, git, release, released
 from copier import VcsRef
+from rendered import run
 
 NEXT = "v9999.1.0"
 ANSWERS: dict[str, Any] = {"docker": True, "project_name": "Sales 2030", "package_name": "sales"}
@@ -236,12 +237,5 @@ def test_an_updated_project_passes_its_checks_and_trains(
     update(project, vcs_ref=NEXT)
     tests = "tests/test_commands.py", "tests/test_hourly_windows.py"
     for command in (["ruff", "check", "."], ["pytest", "-q", "-p", "no:cacheprovider", *tests]):
-        run(project, "-m", *command)
-    run(project, "train.py", "trainer.max_epochs=1", "stride=26")
-
-
-def run(project: Path, *arguments: str) -> None:
-    result = subprocess.run(
-        [sys.executable, *arguments], cwd=project, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+        run(project, sys.executable, "-m", *command)
+    run(project, sys.executable, "train.py", "trainer.max_epochs=1", "stride=26")
