@@ -68,10 +68,10 @@ def tree(answers: dict[str, Any]) -> set[str]:
         "conf/logger/mlflow.yaml": answers["tracker"] == "mlflow",
     }
     package = answers.get("package_name", "my_forecast")
-    listed = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "template")
+    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template")
     names = set()
-    for path in listed.splitlines():
-        if (ROOT / path).is_file():
+    for path in listed.split("\0"):
+        if path and (ROOT / path).is_file():
             name = path.removeprefix("template/").removesuffix(".jinja")
             name = name.replace("{{ package_name }}", package)
             names.add(name.replace("{{ _copier_conf.answers_file }}", ANSWERS_FILE))

@@ -22,12 +22,17 @@ SHORT = ["trainer.max_epochs=1", "stride=26"]
 
 
 def test_its_own_tests_pass(render: Render) -> None:
-    """With names and texts that are as unlike the defaults as may be."""
+    """With answers that are as unlike the defaults as may be."""
     project = render(
         project_name="Ünïcödé's {{ forecasts }} \N{ROCKET}",
         package_name="zz_9_",
         description='A "quoted" one: \\n, \N{HEBREW LETTER SHIN}',
         user_name="# it's [not] a comment",
+        accelerator="cpu",
+        model="rnn",
+        tracker="tensorboard",
+        ci="gitlab",
+        docker=True,
     )
     run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 

@@ -15,8 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 PROJECT = Path(__file__).parents[1]
-# a few steps on a small model and a small data set
+# a few steps on a small model and a small data set, whatever the project's defaults become
 FAST = [
+    "model=tide",
     "data=synthetic",
     "data.n_series=3",
     "data.length=80",

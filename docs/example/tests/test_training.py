@@ -73,6 +73,8 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
     if option == "cuda" and not torch.cuda.is_available():
         pytest.skip("trainer=cuda needs an NVIDIA GPU")
     fast = [item for item in FAST if not (option == "cuda" and "accelerator" in item)]
+    if group == "experiment":
+        fast.remove("model=tide")
     if group == "data":
         fast = [item for item in fast if not item.startswith(("data=", *SYNTHETIC_KEYS))]
         rows = [f"{day},{day % 7}" for day in range(80)]
