@@ -47,7 +47,7 @@ NEWS = [
     ("template/conf/experiment/synthetic_panel.yaml", "# python train.py", "# News.\n# python"),
     ("template/Dockerfile.jinja", "FROM python:3.13-slim", "FROM python:3.13-slim-trixie"),
     ("template/README.md.jinja", "## Develop", "## News\n\n## Develop"),
-    ("template/train.py.jinja", "Only light modules", "News. Only light modules"),
+    ("template/train.py.jinja", "Only light modules", "News: light modules"),
 ]
 
 
