@@ -77,6 +77,10 @@ def test_pipelines_fit_their_published_schemas(ci: str, python_min: str, render:
     tool(project, "check_jsonschema", *pipelines, "--builtin-schema", *schema)
 
 
+def test_the_hooks_are_valid(render: Render) -> None:
+    tool(render(), "pre_commit", "validate-config")
+
+
 @pytest.mark.parametrize("package_name", ["a", "z" * 60])
 def test_any_package_name_leaves_the_project_formatted(package_name: str, render: Render) -> None:
     """Whatever its length and its place in the alphabet."""
