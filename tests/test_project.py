@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,7 @@ def commands(readme: Path) -> list[str]:
 def test_every_command_of_both_readmes_runs(render: Render) -> None:
     project = render()
     (project / "sales.csv").write_text(daily_sales())
+    (project / "ETTh1.csv").write_text(transformer_hours())
     to_parquet = "frame.assign(date=pandas.to_datetime(frame['date'])).to_parquet('sales.parquet')"
     code = f"import pandas; frame = pandas.read_csv('sales.csv'); {to_parquet}"
     run(project, sys.executable, "-c", code)
@@ -91,6 +92,16 @@ def daily_sales() -> str:
     """Return two years of daily sales with a weekly season, as the README names them."""
     days = [date(2023, 1, 1) + timedelta(days=number) for number in range(731)]
     return "\n".join(["date,units", *(f"{day},{100 + 10 * day.weekday()}" for day in days)])
+
+
+def transformer_hours() -> str:
+    """Return as many hours of as many channels as the public data set ETTh1 has."""
+    start = datetime(2016, 7, 1)
+    lines = ["date,HUFL,HULL,MUFL,MULL,LUFL,LULL,OT"]
+    for hour in range(17_420):
+        values = ",".join(str(channel + hour % 24) for channel in range(7))
+        lines.append(f"{start + timedelta(hours=hour)},{values}")
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])

@@ -107,6 +107,49 @@ def test_covariates_may_run_ahead_of_the_target(csv: Callable[..., CsvSettings])
     assert (len(data.targets[0]), len(data.future_covariates[0])) == (3, 4)
 
 
+WIDE = "time,a,b,known\n" + "".join(f"{n},{n},{n * 10},{n % 2}\n" for n in range(8))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_model_may_learn_from_every_column_as_a_series(
+    kind: str, csv: Callable[..., CsvSettings], parquet: Callable[..., ParquetSettings]
+) -> None:
+    changes = {
+        "target_columns": ["a", "b"],
+        "future_covariates_columns": ["known"],
+        "component_series": True,
+        "end": "5",
+    }
+    frame = pd.read_csv(io.StringIO(WIDE))
+    data = load_data(csv(WIDE, **changes) if kind == "csv" else parquet(frame, **changes))
+    assert data.names == ["a", "b"]
+    np.testing.assert_array_equal(data.targets[1].values()[:, 0], [0, 10, 20, 30, 40, 50])
+    assert {series.components[0] for series in data.targets} == {"value"}
+    # covariates are known for longer
+    assert data.future_covariates is not None
+    assert [len(series) for series in data.future_covariates] == [8, 8]
+
+
+def test_columns_of_several_series_are_told_apart(csv: Callable[..., CsvSettings]) -> None:
+    text = "id,time,a,b\n" + "".join(f"{i},{n},{n},{n}\n" for i in "xy" for n in range(4))
+    data = load_data(
+        csv(text, series_column="id", target_columns=["a", "b"], component_series=True)
+    )
+    assert data.names == ["x a", "x b", "y a", "y b"]
+
+
+def test_the_end_is_a_time_of_the_data(csv: Callable[..., CsvSettings]) -> None:
+    assert len(load_data(csv(GOOD, end="2024-01-03")).targets[0]) == 3
+    for end, message in {
+        "soon": "data.end: 'soon' is no date",
+        "2024-01-02": "data.end: data has 2 steps until 2024-01-02",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            load_data(csv(GOOD, end=end))
+    with pytest.raises(UserError, match="'soon' is no whole number"):
+        load_data(csv(WIDE, target_columns=["a"], end="soon"))
+
+
 def test_times_with_a_zone_become_utc(csv: Callable[..., CsvSettings]) -> None:
     text = "time,value\n" + "".join(f"2024-01-01T0{h}:00:00+02:00,{h}\n" for h in range(5))
     data = load_data(csv(text))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from darts.utils.data import TorchTrainingSample
+from darts import TimeSeries
+from darts.utils.data import SequentialTorchTrainingDataset, TorchTrainingSample
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -24,6 +25,9 @@ from my_forecast.machine import (
 )
 from my_forecast.settings import (
     LoaderSettings,
+)
+from my_forecast.windows import (
+    WindowDataset,
 )
 from my_forecast.worker_logs import (
     collect_logs,
@@ -428,3 +432,16 @@ def test_a_measurement_is_short_and_leaves_the_random_states_alone(waits: bool) 
     assert workload.batch_bytes == 32 * 2 * 6 * 4
     assert workload.batch_seconds >= 0.064
     assert (workload.batch_cpu_seconds < workload.batch_seconds / 2) == waits
+
+
+def test_busy_cpus_are_not_taken_for_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where windows are in memory, a slow clock means that other programs run."""
+    series = TimeSeries.from_values(np.arange(500, dtype=np.float32))
+    windows = WindowDataset(
+        SequentialTorchTrainingDataset(series, input_chunk_length=8, output_chunk_length=4)
+    )
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() * 1000)
+    workload = measure(windows, batch_size=32, epochs=10)
+    assert workload.batch_seconds <= workload.batch_cpu_seconds
+    assert plan_loader(LoaderSettings(), machine(), workload).choices()["num_workers"].value == 0

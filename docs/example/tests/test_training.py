@@ -50,7 +50,16 @@ OPTIONS = [
     for path in sorted((PROJECT / "conf").glob("*/*.yaml"))
     if path.parent.name not in ("hydra", "paths", "local")
 ]
+ETTH1 = [
+    "data.path=etth1.csv",
+    "data.end=null",
+    "data.validation_size=16",
+    "data.test_size=16",
+]
 EXTRA = {
+    ("experiment", "etth1_dlinear"): ETTH1,
+    ("experiment", "etth1_nlinear"): ETTH1,
+    ("experiment", "etth1_tide"): ETTH1,
     ("data", "csv"): ["data.path=series.csv"],
     ("data", "parquet"): ["data.path=series.parquet"],
     ("callbacks", "none"): ["data.validation_size=0"],
@@ -75,11 +84,15 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
     fast = [item for item in FAST if not (option == "cuda" and "accelerator" in item)]
     if group == "experiment":
         fast.remove("model=tide")
-    if group == "data":
+    if group == "data" or option.startswith("etth1"):
         fast = [item for item in fast if not item.startswith(("data=", *SYNTHETIC_KEYS))]
         rows = [f"{day},{day % 7}" for day in range(80)]
         (workdir / "series.csv").write_text("time,value\n" + "\n".join(rows))
         pd.read_csv(workdir / "series.csv").to_parquet(workdir / "series.parquet")
+        channels = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
+        hours = pd.date_range("2016-07-01", periods=80, freq="h")
+        values = np.random.default_rng(0).random((80, 7))
+        pd.DataFrame(values, hours, channels).to_csv(workdir / "etth1.csv", index_label="date")
     (workdir / "run").mkdir()
     train(
         config(*fast, f"{group}={option}", *EXTRA.get((group, option), []), "model.batch_size=512")

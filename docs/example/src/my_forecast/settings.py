@@ -66,6 +66,10 @@ class FileSettings(DataSettings):
     future_covariates_columns: list[str]
     series_column: str | None
     frequency: str | None
+    # the last time that is read; None: all
+    end: str | None = None
+    # a series for each target column, so that one model learns from all of them
+    component_series: bool = False
 
 
 @dataclass(kw_only=True)

@@ -11,9 +11,11 @@ from ..settings import (
     Co2Settings,
     CsvSettings,
     DataSettings,
+    FileSettings,
     ParquetSettings,
     SyntheticSettings,
 )
+from .arrange import one_series_a_component, until
 from .csv_file import read_csv
 from .gaps import fill_gaps
 from .parquet_file import read_parquet
@@ -41,6 +43,11 @@ def load_data(settings: DataSettings, storage: Storage = IN_MEMORY) -> SeriesSet
         data = read_parquet(settings, storage)
     else:
         data = _SOURCES[type(settings)](settings)
+    if isinstance(settings, FileSettings):
+        if settings.end is not None:
+            data = until(data, settings.end)
+        if settings.component_series:
+            data = one_series_a_component(data)
     return fill_gaps(data, settings.fill)
 
 

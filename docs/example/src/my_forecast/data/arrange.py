@@ -1,0 +1,66 @@
+"""What a file's series become before they are filled and divided."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from darts import TimeSeries
+
+from ..errors import UserError
+from .series import SeriesSet, parts
+
+
+def until(data: SeriesSet, end: str) -> SeriesSet:
+    """Cut every target after ``end``; covariates, which may be known longer, stay as they are.
+
+    Args:
+        data: the series.
+        end: the last time that is kept, as a date or, where times are numbers, a number.
+
+    Raises:
+        UserError: when ``end`` is no time of that kind, or a series begins after it.
+    """
+    stops = []
+    for name, series in zip(data.names, data.targets, strict=True):
+        try:
+            last = pd.Timestamp(end) if series.has_datetime_index else int(end)
+        except ValueError as error:
+            kind = "date" if series.has_datetime_index else "whole number"
+            message = f"data.end: {end!r} is no {kind}, which the times of {name} are."
+            raise UserError(message) from error
+        stop = int(np.searchsorted(series.time_index, last, side="right"))
+        if stop < 3:
+            raise UserError(f"data.end: {name} has {stop} steps until {end}; three are needed.")
+        stops.append(stop)
+    return replace(data, targets=parts(data.targets, [0] * len(stops), stops))
+
+
+def one_series_a_component(data: SeriesSet) -> SeriesSet:
+    """Make a series of every target component, without copying values.
+
+    Each has all covariates of the series it is from. It is named after its component, with the
+    name of the series it is from in front if there are several; its component is called ``value``.
+    """
+
+    def repeat(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
+        return None if group is None else [series for series in group for _ in columns]
+
+    columns = list(data.targets[0].components)
+    several = len(data.names) > 1
+    return SeriesSet(
+        names=[
+            f"{name} {column}" if several else column for name in data.names for column in columns
+        ],
+        targets=[
+            TimeSeries(
+                series.time_index,
+                series.values(copy=False)[:, number : number + 1],
+                components=["value"],
+                copy=False,
+            )
+            for series in data.targets
+            for number in range(len(columns))
+        ],
+        past_covariates=repeat(data.past_covariates),
+        future_covariates=repeat(data.future_covariates),
+    )
