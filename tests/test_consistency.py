@@ -193,6 +193,22 @@ def test_every_key_of_the_configs_is_used(render: Render) -> None:
                 assert used or re.search(rf"\b{key}\b", interpolated), f"{path}: nothing uses {key}"
 
 
+def test_every_session_that_is_named_exists(render: Render) -> None:
+    """Sessions install packages and run for minutes, so the README's are not run by a test."""
+    project = render()
+    for folder, texts in (
+        (ROOT, ["README.md", "CONTRIBUTING.md", "docs/adopting.md", ".github/workflows/ci.yml"]),
+        (project, ["README.md", ".github/workflows/ci.yml", ".github/workflows/tests.yml"]),
+    ):
+        defined = re.findall(
+            r"^def (\w+)\(session", (folder / "noxfile.py").read_text(), re.MULTILINE
+        )
+        for text in texts:
+            content = (folder / text).read_text(encoding="utf-8")
+            for sessions in re.findall(r"nox -s ([a-z ]+)", content):
+                assert set(sessions.split()) <= set(defined), f"{text}: {sessions}"
+
+
 def test_the_readme_quotes_the_benchmark_report() -> None:
     table = read("benchmarks/results/report.md").split("## Medians")[0]
     quoted = read("README.md").split("## How fast it is")[1]

@@ -51,12 +51,12 @@ def check_style(project: Path) -> None:
     "answers", pairs(), ids=lambda answers: "-".join(map(str, answers.values()))
 )
 def test_every_pair_of_choices(
-    answers: dict[str, Any], render: Render, template: Path, tmp_path: Path
+    answers: dict[str, Any], render: Render, files_of_template: Path, tmp_path: Path
 ) -> None:
     project = render(**answers)
     content = files(project)
     assert set(content) == tree(answers)
-    assert content == files(copy(template, tmp_path / "again", **answers))
+    assert content == files(copy(files_of_template, tmp_path / "again", None, **answers))
     check(project)
     check_no_jinja(project)
     check_style(project)
