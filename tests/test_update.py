@@ -45,6 +45,7 @@ NEWS = [
     ("template/pyproject.toml.jinja", '"torch>=2.6",', '"torch>=2.7",'),
     ("template/conf/model/tide.yaml", "# python train.py", "# News.\n# python train.py"),
     ("template/conf/experiment/synthetic_panel.yaml", "# python train.py", "# News.\n# python"),
+    ("template/conf/experiment/common/etth1.yaml", "# python train.py", "# News.\n# python"),
     ("template/Dockerfile.jinja", "FROM python:3.13-slim", "FROM python:3.13-slim-trixie"),
     ("template/README.md.jinja", "## Develop", "## News\n\n## Develop"),
     ("template/train.py.jinja", "Only light modules", "News: light modules"),
@@ -133,7 +134,8 @@ def test_an_update_keeps_the_work_and_brings_the_news(
     assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= set(metadata["project"]["dependencies"])
     for name in ("README.md", "train.py", "conf/model/tide.yaml"):
         assert "News" in (project / name).read_text(encoding="utf-8"), name
-    assert "News" not in (project / "conf/experiment/synthetic_panel.yaml").read_text()
+    for path in (project / "conf/experiment").rglob("*.yaml"):
+        assert "News" not in path.read_text(encoding="utf-8"), path
     kept = answers(project)
     assert kept["_commit"] == NEXT
     assert {name: kept[name] for name in ANSWERS} == ANSWERS
