@@ -42,10 +42,8 @@ def released() -> list[str]:
     return git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a clone with all releases, in which the working tree is the newest one."""
-    folder = tmp_path_factory.mktemp("template")
+def clone(folder: Path) -> None:
+    """Clone the repository with all tags, and put the files of the working tree into it."""
     git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
     git(folder, "rm", "--quiet", "-r", ".")
     listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -53,6 +51,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    git(folder, "add", "--all")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a clone with all releases, in which the working tree is the newest one."""
+    folder = tmp_path_factory.mktemp("template")
+    clone(folder)
     release(folder, TAG)
     return folder
 

@@ -3,7 +3,6 @@
 `nox -s faults` runs this.
 """
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from conftest import clone
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def main() -> int:
     for fault in FAULTS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "copy"
-            _copy(folder)
+            clone(folder)
             path = folder / fault.file
             path.parent.mkdir(parents=True, exist_ok=True)
             text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -125,17 +124,6 @@ def main() -> int:
         failed = next((line for line in result.stdout.splitlines() if "FAILED" in line), "")
         print(f"{'found' if found else 'MISSED':7} {fault.name}: {failed[:150]}", flush=True)
     return missed
-
-
-def _copy(folder: Path) -> None:
-    """Clone the repository, with what is not yet committed."""
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_file():
-            shutil.copy2(ROOT / name, folder / name)
 
 
 if __name__ == "__main__":
