@@ -42,15 +42,20 @@ def released() -> list[str]:
     return git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
 
 
+def listed(folder: str = ".") -> list[Path]:
+    """Return the files of the repository, or of a folder of it, that are not ignored."""
+    names = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder)
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
 def clone(folder: Path) -> None:
     """Clone the repository with all tags, and put the files of the working tree into it."""
     git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
     git(folder, "rm", "--quiet", "-r", ".")
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    for path in listed():
+        copied = folder / path.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copied)
     git(folder, "add", "--all")
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import ROOT, git, questions
+from conftest import ROOT, listed, questions
+from packaging.requirements import Requirement
 
 # not allowed in a file name on Windows
 FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
@@ -68,13 +69,11 @@ def tree(answers: dict[str, Any]) -> set[str]:
         "conf/logger/mlflow.yaml": answers["tracker"] == "mlflow",
     }
     package = answers.get("package_name", "my_forecast")
-    listed = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template")
     names = set()
-    for path in listed.split("\0"):
-        if path and (ROOT / path).is_file():
-            name = path.removeprefix("template/").removesuffix(".jinja")
-            name = name.replace("{{ package_name }}", package)
-            names.add(name.replace("{{ _copier_conf.answers_file }}", ANSWERS_FILE))
+    for path in listed("template"):
+        name = path.relative_to(ROOT / "template").as_posix().removesuffix(".jinja")
+        name = name.replace("{{ package_name }}", package)
+        names.add(name.replace("{{ _copier_conf.answers_file }}", ANSWERS_FILE))
     return {
         name
         for name in names
@@ -89,6 +88,29 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def metadata(project: Path) -> dict[str, Any]:
+    """Return the content of pyproject.toml."""
+    return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def dependencies(project: Path) -> set[str]:
+    """Return what the project needs to run."""
+    return set(metadata(project)["project"]["dependencies"])
+
+
+def requirements(project: Path) -> list[Requirement]:
+    """Return all that the project asks for, for running it and for working on it."""
+    groups = metadata(project)["dependency-groups"].values()
+    needed = [item for group in groups for item in group if isinstance(item, str)]
+    return [Requirement(item) for item in [*sorted(dependencies(project)), *needed]]
+
+
+def answers_of(project: Path) -> dict[str, Any]:
+    """Return the answers that a project was rendered with, and the version it is from."""
+    content: dict[str, Any] = yaml.safe_load((project / ANSWERS_FILE).read_text(encoding="utf-8"))
+    return content
 
 
 def check(project: Path) -> None:

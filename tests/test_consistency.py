@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import ROOT, Render, git, questions, released
+from conftest import ROOT, Render, listed, questions, released
 from packaging.requirements import Requirement
 from packaging.version import Version
-from rendered import ANSWERS_FILE, FORBIDDEN, choices, files
+from rendered import ANSWERS_FILE, FORBIDDEN, choices, files, metadata, requirements
 
 # spelled in parts, so that this file does not hold them
 HOSTS = re.compile("|".join(["py" + r"pi\.org", "python" + "hosted", r"registry\.npm" + "js"]))
 NOT_TEXT = (".png",)
-
-
-def listed(folder: str = ".") -> list[Path]:
-    """Return the files of the repository that are not ignored."""
-    names = git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder)
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 
 def read(name: str) -> str:
@@ -58,10 +52,10 @@ def test_versions_of_python(render: Render) -> None:
     lowest, highest = supported[0], supported[-1]
     for python_min in supported:
         project = render(python_min=python_min, docker=True)
-        metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        written = metadata(project)
         after = f"3.{int(highest.split('.')[1]) + 1}"
-        assert metadata["project"]["requires-python"] == f">={python_min},<{after}"
-        assert metadata["tool"]["ruff"]["target-version"] == f"py{python_min.replace('.', '')}"
+        assert written["project"]["requires-python"] == f">={python_min},<{after}"
+        assert written["tool"]["ruff"]["target-version"] == f"py{python_min.replace('.', '')}"
         both = [python_min, highest] if python_min != highest else [highest]
         ci = workflow(project / ".github/workflows/ci.yml")
         assert yaml.safe_load(ci["jobs"]["tests"]["with"]["python-versions"]) == both
@@ -86,31 +80,26 @@ def workflow(path: Path) -> dict[str, Any]:
 
 def test_the_known_good_versions_are_within_all_bounds(render: Render) -> None:
     known = constraints()
-    bounds = list(tomllib.loads(read("pyproject.toml"))["dependency-groups"]["render"])
+    own = tomllib.loads(read("pyproject.toml"))["dependency-groups"]["render"]
+    bounds = [Requirement(item) for item in own]
     for tracker in choices(questions()["tracker"]):
-        text = (render(tracker=tracker) / "pyproject.toml").read_text(encoding="utf-8")
-        metadata = tomllib.loads(text)
-        bounds += metadata["project"]["dependencies"]
-        for group in metadata["dependency-groups"].values():
-            bounds += [item for item in group if isinstance(item, str)]
-    for requirement in map(Requirement, bounds):
+        bounds += requirements(render(tracker=tracker))
+    for requirement in bounds:
         assert requirement.specifier, f"{requirement}: give it a lower bound"
         assert known[requirement.name.lower()] in requirement.specifier, str(requirement)
 
 
 def test_versions_of_darts_hydra_and_copier(render: Render) -> None:
     known = constraints()
-    metadata = tomllib.loads((render() / "pyproject.toml").read_text(encoding="utf-8"))
-    bounds = {r.name: r.specifier for r in map(Requirement, metadata["project"]["dependencies"])}
+    bounds = {r.name: r.specifier for r in requirements(render())}
     for name, package in (("Darts", "darts"), ("Hydra", "hydra-core")):
         major, minor = known[package].release[:2]
         assert Version(f"{major}.{minor + 1}") not in bounds[package]
         for readme in ("README.md", "template/README.md.jinja"):
             for written in re.findall(rf"{name} (\d+\.\d+)", read(readme)):
                 assert written == f"{major}.{minor}", readme
-    for text in [
-        path.read_text(encoding="utf-8") for path in listed("template") if path.suffix != ".png"
-    ]:
+    for path in listed("template"):
+        text = path.read_text(encoding="utf-8")
         assert set(re.findall(r'version_base="([^"]+)"', text)) <= {"1.3"}
     oldest = yaml.safe_load(read("copier.yml"))["_min_copier_version"]
     assert Version(oldest) <= known["copier"]

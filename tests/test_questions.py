@@ -3,7 +3,6 @@
 import json
 import keyword
 import sys
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from conftest import ROOT, Render, copy, questions
 from copier._user_data import Question
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from rendered import ANSWERS_FILE, asked, check
+from rendered import answers_of, asked, check, metadata
 
 ASKED = [
     "project_name",
@@ -101,12 +100,11 @@ def test_any_text_renders_or_is_refused_with_its_reason(
         assert json.dumps(text, ensure_ascii=False) in reason
         return
     check(project)
-    answers = yaml.safe_load((project / ANSWERS_FILE).read_text(encoding="utf-8"))
-    assert answers[question] == text
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    author = metadata["authors"][0]
+    assert answers_of(project)[question] == text
+    about = metadata(project)["project"]
+    author = about["authors"][0]
     written = {
-        "description": metadata["description"],
+        "description": about["description"],
         "user_name": author["name"],
         "user_email": author["email"],
         "project_name": (project / "README.md").read_text(encoding="utf-8").split("\n")[0][2:],
@@ -197,6 +195,5 @@ def test_the_settings_file_of_copier_prefills_the_author(
     path.write_text("defaults:\n  user_name: Ada Lovelace\n  user_email: ada@example.org\n")
     monkeypatch.setenv("COPIER_SETTINGS_PATH", str(path))
     project = copy(template, tmp_path / "project")
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     author = {"name": "Ada Lovelace", "email": "ada@example.org"}
-    assert metadata["project"]["authors"] == [author]
+    assert metadata(project)["project"]["authors"] == [author]

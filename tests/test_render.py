@@ -1,15 +1,13 @@
 """Every combination of answers renders the files it should, and each of them is valid."""
 
-import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import Render, copy, questions
-from rendered import check, check_no_jinja, choices, files, pairs, tree
+from rendered import check, check_no_jinja, choices, files, metadata, pairs, run, tree
 from validate_pyproject.api import Validator
 
 # answers that every render test begins with
@@ -28,17 +26,12 @@ CHECKED: set[str] = set()
 
 def tool(project: Path, *command: str) -> None:
     """Run a Python tool in a project; it must find nothing."""
-    result = subprocess.run(
-        [sys.executable, "-m", *command], cwd=project, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    run(project, sys.executable, "-m", *command)
 
 
 def check_style(project: Path) -> None:
     """Format and lint; once where the code and the settings of ruff are the same."""
-    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
-        "ruff"
-    ]
+    settings = metadata(project)["tool"]["ruff"]
     code = [(name, text) for name, text in files(project).items() if name.endswith(".py")]
     key = repr((code, settings))
     if key not in CHECKED:
@@ -60,9 +53,8 @@ def test_every_pair_of_choices(
     check(project)
     check_no_jinja(project)
     check_style(project)
-    metadata = tomllib.loads(content["pyproject.toml"].decode())
-    Validator()(metadata)
-    indexes = metadata["tool"].get("uv", {}).get("index", [])
+    Validator()(metadata(project))
+    indexes = metadata(project)["tool"].get("uv", {}).get("index", [])
     assert len(indexes) == (answers["torch_index"] != "pypi")
     train = yaml.safe_load(content["conf/train.yaml"])
     for group, answer in (("model", "model"), ("trainer", "accelerator"), ("logger", "tracker")):

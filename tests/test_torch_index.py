@@ -10,8 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 from conftest import Render, questions
-from packaging.requirements import Requirement
-from rendered import choices
+from rendered import choices, metadata, requirements
 
 UV = shutil.which("uv") or "uv"
 # what a build of the PyTorch index is called, for each system that has one
@@ -35,15 +34,6 @@ def wheel(index: Path, name: str, version: str, tag: str, extras: set[str]) -> N
     (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>")
 
 
-def requirements(project: Path) -> list[Requirement]:
-    """Return all that the project asks for, for running it and for working on it."""
-    content = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    listed: list[str] = list(content["project"]["dependencies"])
-    for group in content["dependency-groups"].values():
-        listed += [item for item in group if isinstance(item, str)]
-    return [Requirement(item) for item in listed]
-
-
 def lock(project: Path, tmp_path: Path) -> list[dict[str, Any]]:
     """Resolve for all systems and return the entries for torch."""
     default, pytorch = tmp_path / "default", tmp_path / "pytorch"
@@ -57,9 +47,9 @@ def lock(project: Path, tmp_path: Path) -> list[dict[str, Any]]:
     command = [UV, "lock", "--no-cache", "--config-file", str(settings)]
     command += ["--default-index", default.as_uri()]
     # an index on the command line would no longer be for torch alone
-    metadata = project / "pyproject.toml"
-    text = metadata.read_text(encoding="utf-8")
-    metadata.write_text(re.sub(r"https://download[^\"]+", pytorch.as_uri(), text), encoding="utf-8")
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"https://download[^\"]+", pytorch.as_uri(), text), encoding="utf-8")
     result = subprocess.run(command, cwd=project, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     locked = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))
@@ -68,8 +58,7 @@ def lock(project: Path, tmp_path: Path) -> list[dict[str, Any]]:
 
 def test_the_default_leaves_torch_to_the_usual_index(render: Render, tmp_path: Path) -> None:
     project = render()
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "uv" not in metadata["tool"]
+    assert "uv" not in metadata(project)["tool"]
     (torch,) = lock(project, tmp_path)
     assert torch["source"]["registry"].endswith("default")
 
@@ -79,8 +68,7 @@ def test_another_index_is_used_on_linux_and_windows_for_torch_alone(
     index: str, render: Render, tmp_path: Path
 ) -> None:
     project = render(torch_index=index)
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    (declared,) = metadata["tool"]["uv"]["index"]
+    (declared,) = metadata(project)["tool"]["uv"]["index"]
     assert declared["explicit"] is True
     assert declared["url"] == f"https://download.pytorch.org/whl/{index}"
     entries = {

@@ -3,16 +3,14 @@
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
-import yaml
 from conftest import TAG, copy, git, release, released
 from copier import VcsRef
-from rendered import run
+from rendered import answers_of, dependencies, metadata, run
 
 NEXT = "v9999.1.0"
 ANSWERS: dict[str, Any] = {"docker": True, "project_name": "Sales 2030", "package_name": "sales"}
@@ -112,13 +110,7 @@ def assert_work_is_kept(project: Path) -> None:
     for name, _, new in EDITS:
         assert new in (project / name).read_text(encoding="utf-8"), name
     assert not (project / DELETED).exists()
-    dependencies = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert "holidays>=0.50" in dependencies["project"]["dependencies"]
-
-
-def answers(project: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((project / ".copier-answers.yml").read_text())
-    return content
+    assert "holidays>=0.50" in dependencies(project)
 
 
 @pytest.mark.parametrize("tag", [*released(), TAG])
@@ -130,13 +122,12 @@ def test_an_update_keeps_the_work_and_brings_the_news(
     update(project, vcs_ref=NEXT)
     assert_clean(project)
     assert_work_is_kept(project)
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= set(metadata["project"]["dependencies"])
+    assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= dependencies(project)
     for name in ("README.md", "train.py", "conf/model/tide.yaml"):
         assert "News" in (project / name).read_text(encoding="utf-8"), name
     for path in (project / "conf/experiment").rglob("*.yaml"):
         assert "News" not in path.read_text(encoding="utf-8"), path
-    kept = answers(project)
+    kept = answers_of(project)
     assert kept["_commit"] == NEXT
     assert {name: kept[name] for name in ANSWERS} == ANSWERS
 
@@ -162,11 +153,10 @@ def test_an_answer_is_changed_without_an_update(next_template: Path, tmp_path: P
     update(project, vcs_ref=VcsRef.CURRENT, data={"tracker": "mlflow", "torch_index": "cu130"})
     assert_clean(project)
     assert_work_is_kept(project)
-    assert answers(project)["_commit"] == TAG
+    assert answers_of(project)["_commit"] == TAG
     assert (project / "conf/logger/mlflow.yaml").exists()
     assert "- logger: mlflow\n" in (project / "conf/train.yaml").read_text()
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert metadata["tool"]["uv"]["index"][0]["url"].endswith("/cu130")
+    assert metadata(project)["tool"]["uv"]["index"][0]["url"].endswith("/cu130")
 
 
 def test_recopy_gives_up_merges_but_keeps_answers_and_own_files(
@@ -183,7 +173,7 @@ def test_recopy_gives_up_merges_but_keeps_answers_and_own_files(
     assert (project / DELETED).exists()
     assert "\nhorizon: 26\n" in (project / "conf/train.yaml").read_text()
     assert "n_series: 30" in (project / "conf/experiment/synthetic_panel.yaml").read_text()
-    assert answers(project)["package_name"] == "sales"
+    assert answers_of(project)["package_name"] == "sales"
 
 
 def test_lines_that_both_changed_are_shown_as_a_conflict(
@@ -225,8 +215,7 @@ def test_an_existing_repository_is_adopted(next_template: Path, tmp_path: Path) 
         assert (project / name).read_text() == text
     assert "Our forecasts." in (project / "README.md").read_text(encoding="utf-8")
     assert "## News" in (project / "README.md").read_text(encoding="utf-8")
-    metadata = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    assert {"holidays>=0.50", "tqdm>=4.67"} <= set(metadata["project"]["dependencies"])
+    assert {"holidays>=0.50", "tqdm>=4.67"} <= dependencies(project)
 
 
 @pytest.mark.run

@@ -63,7 +63,7 @@ def test_a_driver_that_does_not_answer_is_no_gpu(
 
     monkeypatch.setattr(gpu.subprocess, "run", fail)
     assert nvidia_gpu() is None
-    assert cuda_advice() is None
+    assert cuda_advice(nvidia_gpu()) is None
 
 
 def test_a_cpu_build_beside_a_gpu_is_named_with_the_remedy(
@@ -71,8 +71,8 @@ def test_a_cpu_build_beside_a_gpu_is_named_with_the_remedy(
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(gpu.sys, "platform", "win32")
-    assert "NVIDIA H200 is present, but torch" in str(cuda_advice())
-    assert "CPU build: torch_index=cu130" in str(cuda_advice())
+    assert "NVIDIA H200 is present, but torch" in str(cuda_advice(nvidia_gpu()))
+    assert "CPU build: torch_index=cu130" in str(cuda_advice(nvidia_gpu()))
 
 
 def test_a_driver_too_old_for_torch_is_named_with_the_remedy(
@@ -80,13 +80,14 @@ def test_a_driver_too_old_for_torch_is_named_with_the_remedy(
 ) -> None:
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     driver[0] = "NVIDIA H200, 560.1\n"
-    assert "its driver 560 does not fit torch's CUDA 13.0: torch_index=cu126" in str(cuda_advice())
+    advice = str(cuda_advice(nvidia_gpu()))
+    assert "its driver 560 does not fit torch's CUDA 13.0: torch_index=cu126" in advice
     driver[0] = "NVIDIA H200, 470.1\n"
-    assert "its driver 470 is too old: update it" in str(cuda_advice())
+    assert "its driver 470 is too old: update it" in str(cuda_advice(nvidia_gpu()))
 
 
 def test_no_advice_where_torch_uses_the_gpu(
     driver: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert cuda_advice() is None
+    assert cuda_advice(nvidia_gpu()) is None

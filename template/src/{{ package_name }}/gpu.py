@@ -55,9 +55,8 @@ def torch_index(system: str, gpu: NvidiaGpu | None) -> str:
     return "pypi" if system == "linux" else "cu130"
 
 
-def cuda_advice() -> str | None:
+def cuda_advice(gpu: NvidiaGpu | None) -> str | None:
     """Say what is wrong if there is an NVIDIA GPU that torch cannot use; None if all is well."""
-    gpu = nvidia_gpu()
     if gpu is None or torch.cuda.is_available():
         return None
     found, driver = f"{gpu.name} is present, but", f"its driver {gpu.driver}"

@@ -14,7 +14,7 @@ import torch
 from joblib import cpu_count
 
 from .errors import UserError
-from .gpu import cuda_advice, nvidia_gpu, torch_index
+from .gpu import NvidiaGpu, cuda_advice, nvidia_gpu, torch_index
 
 SHARED_MEMORY = Path("/dev/shm")
 # the memory limit of a container, cgroup versions 2 and 1
@@ -124,12 +124,12 @@ def resolve_accelerator(accelerator: str) -> str:
     if missing:
         raise UserError(
             f"accelerator: {accelerator!r} asked for, but torch {torch.__version__} finds "
-            f"none. {cuda_advice() or 'Use cpu or auto.'}"
+            f"none. {cuda_advice(nvidia_gpu()) or 'Use cpu or auto.'}"
         )
     return found
 
 
-def describe(machine: Machine) -> dict[str, str]:
+def describe(machine: Machine, gpu: NvidiaGpu | None) -> dict[str, str]:
     """Return what ``doctor.py`` prints of the machine, label by label."""
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     shared = "none" if machine.shared_memory is None else _gigabytes(machine.shared_memory)
@@ -142,7 +142,7 @@ def describe(machine: Machine) -> dict[str, str]:
         "free memory": _gigabytes(machine.memory),
         "free /dev/shm": shared,
         "torch": f"{torch.__version__} (CUDA {torch.version.cuda or 'not built in'})",
-        "torch_index": torch_index(sys.platform, nvidia_gpu()),
+        "torch_index": torch_index(sys.platform, gpu),
         "CUDA devices": ", ".join(cuda) or "none",
         "MPS": "available" if torch.backends.mps.is_available() else "none",
         "accelerator": machine.accelerator,

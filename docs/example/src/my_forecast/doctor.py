@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from .dataloader import plan_loader
-from .gpu import cuda_advice
+from .gpu import cuda_advice, nvidia_gpu
 from .machine import Machine, describe, detect
 from .settings import TrainSettings, doctor_settings, train_settings
 from .workload import GATHERED
@@ -21,9 +21,10 @@ def doctor(config: DictConfig) -> None:
     """
     settings = train_settings(config)
     machine = detect(settings.trainer.get("accelerator", "auto"))
-    for label, value in describe(machine).items():
+    gpu = nvidia_gpu()
+    for label, value in describe(machine, gpu).items():
         print(f"{label:15} {value}")
-    advice = cuda_advice()
+    advice = cuda_advice(gpu)
     if advice:
         print(f"\nWarning: {advice}")
     print("\nLoader plan of train.py")
