@@ -1,18 +1,31 @@
 """The numbers of the evaluation, checked by hand and against Darts."""
 
+from collections.abc import Callable
+
+import darts.metrics
 import numpy as np
 import pandas as pd
 import pytest
 from darts import TimeSeries
 from darts.models import NaiveSeasonal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 
+from my_forecast.errors import (
+    UserError,
+)
 from my_forecast.evaluation import (
     Backtest,
-    metrics,
-    metrics_by_step,
     seasonal_naive,
+    training_scale,
+)
+from my_forecast.metrics import (
+    measure,
+)
+from my_forecast.settings import (
+    METRICS,
+    train_settings,
 )
 
 
@@ -26,26 +39,141 @@ def test_the_baseline_is_darts_naive_seasonal(length: int, season: int, horizon:
         np.testing.assert_allclose(forecast[:, [component]], model.predict(horizon).values())
 
 
+def series(values: np.ndarray, start: int = 0) -> TimeSeries:
+    return TimeSeries(pd.RangeIndex(start, start + len(values)), values)
+
+
+def backtest_of(
+    truth: list[np.ndarray],
+    model: list[np.ndarray],
+    baseline: list[np.ndarray] | None = None,
+    train: list[np.ndarray] | None = None,
+    season_length: int = 1,
+) -> Backtest:
+    """Return a backtest with one window a step, of arrays (windows, horizon, components)."""
+    rises = [np.arange(5.0)[:, None].repeat(part.shape[2], axis=1) for part in truth]
+    return Backtest(
+        names=[f"series {number}" for number in range(len(truth))],
+        starts=[np.arange(len(part)) for part in truth],
+        offsets=[0] * len(truth),
+        truth=truth,
+        forecasts={"model": model, "baseline": baseline or [np.zeros_like(part) for part in truth]},
+        scales=[training_scale(part, season_length) for part in train or rises],
+    )
+
+
 def test_metrics_by_hand() -> None:
     """Two series, of one and two windows, two steps, one component."""
     truth = [np.array([[[1.0], [2.0]]]), np.array([[[0.0], [0.0]], [[4.0], [4.0]]])]
     model = [np.array([[[2.0], [2.0]]]), np.array([[[0.0], [3.0]], [[4.0], [2.0]]])]
-    baseline = [np.zeros_like(part) for part in truth]
-    result = Backtest(
-        starts=[np.array([0]), np.array([0, 1])],
-        truth=truth,
-        forecasts={"model": model, "baseline": baseline},
-        deviations=[np.array([1.0]), np.array([2.0])],
-    )
-    scores = metrics(result)
-    # errors of the model: 1, 0 | 0, 3 | 0, -2; the second series has a deviation of 2
-    assert scores["test"]["model"] == {"mae": pytest.approx(1.0), "mse": pytest.approx(14 / 6)}
-    assert scores["test_standardised"]["model"] == {
+    # deviations of 1 and 2; a step changes them by 2 and 4
+    train = [np.array([[1.0], [3.0], [1.0], [3.0]]), np.array([[0.0], [4.0], [0.0], [4.0]])]
+    result = backtest_of(truth, model, train=train)
+    found = measure(result, ["mae", "mse", "rmse", "mase", "rmsse"])
+    # errors of the model: 1, 0 | 0, 3 | 0, -2; each of the three forecasts counts alike
+    assert found.test["model"] == {
+        "mae": pytest.approx(1.0),
+        "mse": pytest.approx(14 / 6),
+        "rmse": pytest.approx((0.5**0.5 + 2 * 3.25**0.5) / 3),
+        "mase": pytest.approx((0.5 / 2 + 2 * 1.25 / 4) / 3),
+        "rmsse": pytest.approx((0.5**0.5 / 2 + 2 * 3.25**0.5 / 4) / 3),
+    }
+    assert found.test_standardised["model"] == {
         "mae": pytest.approx(3.5 / 6),
         "mse": pytest.approx((1 + 2.25 + 1) / 6),
     }
-    assert scores["test"]["baseline"]["mae"] == pytest.approx((1 + 2 + 4 + 4) / 6)
-    table = metrics_by_step(result)
+    assert found.test["baseline"]["mae"] == pytest.approx((1 + 2 + 4 + 4) / 6)
+    table = found.by_step
     assert table["step"].tolist() == [1, 2]
     assert table["model_mae"].tolist() == pytest.approx([1 / 3, 5 / 3])
     assert table["model_mse"].tolist() == pytest.approx([1 / 3, 13 / 3])
+    assert table["model_mase"].tolist() == pytest.approx([1 / 2 / 3, 5 / 4 / 3])
+    assert found.by_series["series"].tolist() == ["series 0", "series 1"]
+    assert found.by_series["windows"].tolist() == [1, 2]
+    assert found.by_series["model_mase"].tolist() == pytest.approx([0.25, 0.3125])
+
+
+@given(data=st.data())
+@settings(max_examples=8, deadline=None)
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_metrics_are_those_of_darts_for_every_series_and_step(data: st.DataObject) -> None:
+    """Darts gets one series after the other, with the training part as ``insample``."""
+    windows = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4), label="windows")
+    horizon = data.draw(st.integers(2, 4), label="horizon")
+    components = data.draw(st.integers(1, 3), label="components")
+    season = data.draw(st.integers(1, 6), label="season")
+    random = np.random.default_rng(data.draw(st.integers(0, 99), label="seed"))
+    shapes = [(count, horizon, components) for count in windows]
+    truth, model = ([random.random(shape) + 1 for shape in shapes] for _ in range(2))
+    train = [random.random((20, components)) for _ in shapes]
+    found = measure(backtest_of(truth, model, None, train, season), METRICS)
+
+    def expected(name: str, number: int, step: int | None) -> float:
+        steps = slice(None) if step is None else slice(step, step + 1)
+        pair = [part[number][:, steps].reshape(-1, components) for part in (truth, model)]
+        scaled = name in ("mase", "msse", "rmsse")
+        insample = (series(train[number]), season) if scaled else ()
+        metric = getattr(darts.metrics, name)
+        return float(metric(*(series(part, start=20) for part in pair), *insample))
+
+    weights = np.array(windows)
+    for name in METRICS:
+        by_series = [expected(name, number, None) for number in range(len(windows))]
+        np.testing.assert_allclose(found.by_series[f"model_{name}"], by_series, rtol=1e-6)
+        mean = np.average(by_series, weights=weights)
+        np.testing.assert_allclose(found.test["model"][name], mean, rtol=1e-6)
+        for step in range(horizon):
+            values = np.array([expected(name, number, step) for number in range(len(windows))])
+            known = ~np.isnan(values)
+            if known.any():
+                mean = np.average(values[known], weights=weights[known])
+                np.testing.assert_allclose(found.by_step[f"model_{name}"][step], mean, rtol=1e-6)
+
+
+def test_every_point_metric_of_darts_is_known() -> None:
+    """What is missing measures something else, or needs more than one step."""
+    others = {
+        *("accuracy", "confusion_matrix", "f1", "precision", "recall"),
+        *("ic", "incs_qr", "iw", "iws", "mic", "mincs_qr", "miw", "miws"),
+        *("crps", "mcrps", "ql", "mql", "qr"),
+        *("ae", "ape", "arre", "ase", "err", "sape", "se", "sle", "sse"),
+        *("autc", "dtw_metric"),
+    }
+    named = {name for name in darts.metrics.__all__ if name.islower()}
+    assert set(METRICS) == named - others
+
+
+def test_what_would_divide_by_zero_is_left_out_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The second series repeats itself but for rounding, the third is always zero."""
+    truth = [np.full((4, 2, 1), value) for value in (1.0, 5.0, 0.0)]
+    model = [part + 1 for part in truth]
+    train = [np.arange(5.0)[:, None], 0.1 + np.tile([1.0, 2.0], 9)[:, None], np.zeros((9, 1))]
+    train[1][::4] = (train[1][::4] * 3) / 3
+    found = measure(backtest_of(truth, model, truth, train, season_length=2), ["mae", "mase"])
+    assert found.test["model"] == {"mae": 1.0, "mase": 0.5}
+    assert found.by_series["model_mase"].isna().tolist() == [False, True, True]
+    assert not found.by_step.isna().any(axis=None)
+    assert (
+        "mase divides by zero for 2 series, which it leaves out: series 1, series 2" in caplog.text
+    )
+
+    found = measure(backtest_of(truth[2:], model[2:]), ["mape", "mae"])
+    assert found.test["model"] == {"mape": None, "mae": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("[mae,rmsee]", r"metrics: there is no metric 'rmsee'\. Did you mean rmse"),
+        ("[42]", r"metrics: there is no metric 42\. There are mae, mse"),
+        ("[]", r"metrics: \[\] must be a list with at least one name"),
+        ("mae", r"metrics: 'mae' must be a list"),
+    ],
+)
+def test_a_metric_that_does_not_exist_is_refused(
+    names: str, message: str, config: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(UserError, match=message):
+        train_settings(config(f"metrics={names}"))

@@ -14,8 +14,9 @@ from .bundle import Bundle, load_bundle, save_bundle
 from .data import SeriesSet, fingerprint, load_data, open_storage, split_data
 from .dataloader import plan_loader
 from .errors import UserError
-from .evaluation import Backtest, Metrics, backtest, metrics, metrics_by_step
+from .evaluation import Backtest, backtest
 from .forecasting import check_output, forecast, forecast_table, write_table
+from .metrics import Metrics, measure
 from .plots import plot_forecast, plot_metrics_by_step
 from .record import (
     BUNDLE,
@@ -35,6 +36,7 @@ from .settings import (
     predict_settings,
     train_settings,
 )
+from .summary import summary
 from .training import (
     build_model,
     fit_model,
@@ -84,19 +86,17 @@ def train(config: DictConfig) -> None:
             settings.data.season_length,
             storage,
         )
-        scores = metrics(result)
-        write_json(run_dir / METRICS, scores)
-        _plot_last_window(run_dir / "forecast.png", data, result)
+        metrics = _write_results(run_dir, data, result, settings.metrics)
         clock.lap("evaluate")
         record = run_record(settings, plan, fingerprint(data), clock.seconds)
 
     write_json(run_dir / RECORD, record)
-    print(_table(scores))
+    print(summary(metrics))
     print(f"Saved in {_shown(run_dir)}")
 
 
 def evaluate(config: DictConfig) -> None:
-    """Backtest a finished run and write its metrics over the horizon."""
+    """Backtest a finished run and write its metrics: overall, by step and by series."""
     output_dir = Path(config.paths.output_dir)
     wanted = evaluate_settings(config)
     run_dir = find_run(wanted.run)
@@ -117,14 +117,11 @@ def evaluate(config: DictConfig) -> None:
         wanted.stride or settings.stride,
         settings.data.season_length,
     )
-    scores, table = metrics(result), metrics_by_step(result)
-    write_json(output_dir / METRICS, scores)
-    table.to_csv(output_dir / "metrics_by_step.csv", index=False)
-    plot_metrics_by_step(output_dir / "metrics_by_step.png", table)
-    _plot_last_window(output_dir / "forecast.png", data, result)
+    metrics = _write_results(output_dir, data, result, wanted.metrics or settings.metrics)
+    plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
     windows = sum(len(starts) for starts in result.starts)
     print(f"{windows} forecasts of {horizon} steps by {run_dir}")
-    print(_table(scores))
+    print(summary(metrics))
     print(f"Saved in {_shown(output_dir)}")
 
 
@@ -159,6 +156,17 @@ def _load_run(
     return bundle, supported_covariates(bundle.model, data)
 
 
+def _write_results(folder: Path, data: SeriesSet, result: Backtest, names: list[str]) -> Metrics:
+    """Write the metrics of a test and a picture of its last forecast."""
+    metrics = measure(result, names)
+    scores = {"test": metrics.test, "test_standardised": metrics.test_standardised}
+    write_json(folder / METRICS, scores)
+    metrics.by_step.to_csv(folder / "metrics_by_step.csv", index=False)
+    metrics.by_series.to_csv(folder / "metrics_by_series.csv", index=False)
+    _plot_last_window(folder / "forecast.png", data, result)
+    return metrics
+
+
 def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
     """Draw the last test forecast of the first series."""
     series, start = data.targets[0], int(result.starts[0][-1])
@@ -181,17 +189,6 @@ def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
 def _shown(path: Path) -> Path:
     """Shorten a path below the working directory, so that it can be copied to `run=`."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _table(scores: Metrics) -> str:
-    """Return the metrics as a table for the terminal."""
-    lines = [f"{'test':32}{'MAE':>12}{'MSE':>12}"]
-    labels = {"model": "model", "baseline": "seasonal naive"}
-    for part, suffix in {"test": "", "test_standardised": ", standardised"}.items():
-        for name, values in scores[part].items():
-            label = labels[name] + suffix
-            lines.append(f"{label:32}{values['mae']:12.4g}{values['mse']:12.4g}")
-    return "\n".join(lines)
 
 
 class _Clock:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from darts.utils.utils import n_steps_between
 from numpy.typing import NDArray
 
 from .bundle import Bundle
@@ -13,7 +13,25 @@ from .errors import UserError
 from .inference import forecast_from, last_start
 
 Array = NDArray[np.float64]
-Metrics = dict[str, dict[str, dict[str, float]]]
+Steps = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingScale:
+    """What the training part of a series says about the size of errors; shapes (components,).
+
+    Attributes:
+        deviation: standard deviation, 1 where it is zero.
+        naive_mae: mean absolute error of the seasonal naive forecast within the part, one season
+            ahead, by which MASE divides (Hyndman and Koehler 2006,
+            doi:10.1016/j.ijforecast.2006.03.001); NaN where it is zero but for rounding, for
+            then nothing can be divided by it.
+        naive_mse: mean squared error of the same, by which MSSE and RMSSE divide; NaN alike.
+    """
+
+    deviation: Array
+    naive_mae: Array
+    naive_mse: Array
 
 
 @dataclass(frozen=True)
@@ -21,16 +39,21 @@ class Backtest:
     """Forecasts of every series in the original unit; one array per series.
 
     Attributes:
+        names: of the series.
         starts: positions of the first forecast step, shape (windows,).
+        offsets: steps from the start of the first series to that of each, which puts the
+            positions in different series on one axis.
         truth: what happened, shape (windows, horizon, components).
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
-        deviations: standard deviation of the training part, shape (components,).
+        scales: of the training part.
     """
 
-    starts: list[NDArray[np.int64]]
+    names: list[str]
+    starts: list[Steps]
+    offsets: list[int]
     truth: list[Array]
     forecasts: dict[str, list[Array]]
-    deviations: list[Array]
+    scales: list[TrainingScale]
 
 
 def backtest(
@@ -54,44 +77,90 @@ def backtest(
             that the parts are long enough.
         horizon: steps of each forecast.
         stride: steps between two origins.
-        season_length: steps in one season, for the seasonal-naive baseline.
+        season_length: steps in one season, for the seasonal-naive baseline and scaled errors.
         storage: where the scaled test parts are kept.
 
     Raises:
         UserError: when covariates end before the first forecast does.
     """
-    length, shift = bundle.model.input_chunk_length, bundle.model.output_chunk_shift
-    recent = data.since([start - length for start in split.test_start])
-    starts = []
-    for number, name in enumerate(data.names):
-        last = last_start(bundle.model, recent, number, horizon)
-        if last < length:
+    origins = test_origins(bundle, data, split, horizon, stride)
+    forecasts = forecast_origins(bundle, data, origins, horizon, storage)
+    shift = int(bundle.model.output_chunk_shift)
+    return beside_baseline(data, split, origins, forecasts, shift, season_length)
+
+
+def test_origins(
+    bundle: Bundle, data: SeriesSet, split: Split, horizon: int, stride: int
+) -> list[Steps]:
+    """Return for each series the positions after the last known step; see ``backtest``."""
+    origins = []
+    for number, (name, first) in enumerate(zip(data.names, split.test_start, strict=True)):
+        last = last_start(bundle.model, data, number, horizon)
+        if last < first:
             raise UserError(
                 f"{name}: its covariates end before a forecast of {horizon} steps from the test "
                 "part does. Give them more steps, or shorten the horizon."
             )
-        starts.append(np.arange(length, last + 1, stride))
-    scaled = bundle.scalers.transform(recent, storage)
-    predicted = forecast_from(bundle.model, scaled, starts, horizon)
+        origins.append(np.arange(first, last + 1, stride))
+    return origins
 
-    result = Backtest([], [], {"model": [], "baseline": []}, [])
-    for name, series, first, begin, train_end, forecasts in zip(
-        data.names, data.targets, split.test_start, starts, split.train_end, predicted, strict=True
-    ):
+
+def forecast_origins(
+    bundle: Bundle,
+    data: SeriesSet,
+    origins: Sequence[Steps],
+    horizon: int,
+    storage: Storage = IN_MEMORY,
+) -> list[Array]:
+    """Forecast from every origin, in the original unit.
+
+    Returns:
+        For each series an array of shape (origins, horizon, components).
+    """
+    first = [int(positions[0]) - bundle.model.input_chunk_length for positions in origins]
+    scaled = bundle.scalers.transform(data.since(first), storage)
+    starts = [positions - step for positions, step in zip(origins, first, strict=True)]
+    predicted = forecast_from(bundle.model, scaled, starts, horizon)
+    return [
+        bundle.scalers.inverse(values, name)
+        for name, values in zip(data.names, predicted, strict=True)
+    ]
+
+
+def beside_baseline(
+    data: SeriesSet,
+    split: Split,
+    origins: Sequence[Steps],
+    forecasts: list[Array],
+    shift: int,
+    season_length: int,
+) -> Backtest:
+    """Put forecasts beside what happened and what the seasonal-naive baseline says.
+
+    Args:
+        data: series in their original unit.
+        split: the training parts give the scales.
+        origins: for each series the positions after the last known step.
+        forecasts: of the model, for each series of shape (origins, horizon, components).
+        shift: steps between an origin and the first step of its forecast.
+        season_length: steps in one season.
+    """
+    horizon = forecasts[0].shape[1]
+    first = data.targets[0]
+    result = Backtest(data.names, [], [], [], {"model": forecasts, "baseline": []}, [])
+    for series, positions, train_end in zip(data.targets, origins, split.train_end, strict=True):
         values = series.values(copy=False)
-        origins = begin - length + first
-        naive = seasonal_naive(values, origins, shift + horizon, season_length)
-        result.starts.append(origins + shift)
-        result.truth.append(values[origins[:, None] + shift + np.arange(horizon)])
-        result.forecasts["model"].append(bundle.scalers.inverse(forecasts, name))
+        naive = seasonal_naive(values, positions, shift + horizon, season_length)
+        starts = positions + shift
+        result.starts.append(starts)
+        result.offsets.append(_steps_from(first.start_time(), series.start_time(), first.freq))
+        result.truth.append(values[starts[:, None] + np.arange(horizon)])
         result.forecasts["baseline"].append(naive[:, shift:])
-        result.deviations.append(_deviation(values[:train_end]))
+        result.scales.append(training_scale(values[:train_end], season_length))
     return result
 
 
-def seasonal_naive(
-    values: Array, starts: NDArray[np.int64], horizon: int, season_length: int
-) -> Array:
+def seasonal_naive(values: Array, starts: Steps, horizon: int, season_length: int) -> Array:
     """Repeat the last season before each start, as Darts' ``NaiveSeasonal`` does.
 
     Args:
@@ -108,41 +177,21 @@ def seasonal_naive(
     return forecasts
 
 
-def metrics(result: Backtest) -> Metrics:
-    """Return MAE and MSE over all windows, steps, components and series.
-
-    Under ``test`` in the original unit, under ``test_standardised`` with errors divided by the
-    standard deviation of the training part of their series and component.
-    """
-    ones = [np.ones_like(deviation) for deviation in result.deviations]
-    scales = {"test": ones, "test_standardised": result.deviations}
-    return {
-        part: {name: _mean_errors(_errors(result, name, scale)) for name in result.forecasts}
-        for part, scale in scales.items()
-    }
-
-
-def metrics_by_step(result: Backtest) -> pd.DataFrame:
-    """Return one row per horizon step, 1 first: MAE and MSE of model and baseline."""
-    ones = [np.ones_like(deviation) for deviation in result.deviations]
-    table = pd.DataFrame({"step": np.arange(1, result.truth[0].shape[1] + 1)})
-    for name in result.forecasts:
-        errors = _errors(result, name, ones)
-        table[f"{name}_mae"] = np.abs(errors).mean(axis=(0, 2))
-        table[f"{name}_mse"] = np.square(errors).mean(axis=(0, 2))
-    return table
-
-
-def _errors(result: Backtest, name: str, scales: Sequence[Array]) -> Array:
-    """Return scaled errors of all windows: (windows of all series, horizon, components)."""
-    parts = zip(result.forecasts[name], result.truth, scales, strict=True)
-    return np.concatenate([(forecast - truth) / scale for forecast, truth, scale in parts])
-
-
-def _mean_errors(errors: Array) -> dict[str, float]:
-    return {"mae": float(np.abs(errors).mean()), "mse": float(np.square(errors).mean())}
-
-
-def _deviation(values: Array) -> Array:
+def training_scale(values: Array, season_length: int) -> TrainingScale:
+    """Measure a training part of shape (time, components)."""
     deviation = values.std(axis=0)
-    return np.where(deviation > 0, deviation, 1.0)
+    errors = values[season_length:] - values[:-season_length]
+    # what repeats itself exactly does so up to a few units in the last place
+    rounding = 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=0)
+    if len(errors) == 0:
+        errors = np.zeros_like(values[:1])
+    naive_mae = np.abs(errors).mean(axis=0)
+    return TrainingScale(
+        deviation=np.where(deviation > 0, deviation, 1.0),
+        naive_mae=np.where(naive_mae > rounding, naive_mae, np.nan),
+        naive_mse=np.where(naive_mae > rounding, np.square(errors).mean(axis=0), np.nan),
+    )
+
+
+def _steps_from(start: object, time: object, freq: object) -> int:
+    return 0 if time == start else int(n_steps_between(end=time, start=start, freq=freq))

@@ -39,13 +39,16 @@ def plot_forecast(
 
 
 def plot_metrics_by_step(path: Path, table: pd.DataFrame) -> None:
-    """Draw the MAE of model and baseline over the horizon and write it as PNG."""
+    """Draw the first metric of model and baseline over the horizon and write it as PNG."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(table["step"], table["model_mae"], color=MODEL, label="model", linewidth=1.8)
-    axes.plot(table["step"], table["baseline_mae"], "--", color=BASELINE, label="seasonal naive")
-    axes.set(title="Error over the horizon", xlabel="steps ahead", ylabel="MAE")
-    axes.set_ylim(bottom=0)
+    metric = table.columns[1].removeprefix("model_")
+    axes.plot(table["step"], table[f"model_{metric}"], color=MODEL, label="model", linewidth=1.8)
+    baseline = table[f"baseline_{metric}"]
+    axes.plot(table["step"], baseline, "--", color=BASELINE, label="seasonal naive")
+    axes.set(title="Error over the horizon", xlabel="steps ahead", ylabel=metric.upper())
+    if table.iloc[:, 1:].min(axis=None) >= 0:
+        axes.set_ylim(bottom=0)
     _finish(figure, path)
 
 

@@ -4,7 +4,8 @@ No OmegaConf object leaves this module: they are slow to read, drag their whole 
 pickled, and make a saved Darts model unloadable.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +21,24 @@ SHORT_SERIES = ("refuse", "drop")
 STORAGES = ("memory", "mmap")
 WEIGHTS = (None, "linear", "exponential")
 SCALERS = ("standard", "minmax", "none")
+# those of darts.metrics that measure point forecasts, whatever the number of steps
+METRICS = (
+    "mae",
+    "mse",
+    "rmse",
+    "mase",
+    "msse",
+    "rmsse",
+    "merr",
+    "rmsle",
+    "mape",
+    "wmape",
+    "smape",
+    "ope",
+    "marre",
+    "r2_score",
+    "coefficient_of_variation",
+)
 
 
 @dataclass(kw_only=True)
@@ -129,6 +148,8 @@ class TrainSettings:
     seed: int
     callbacks: dict[str, Any]
     logger: dict[str, Any]
+    # of the test, by their names in darts.metrics
+    metrics: list[str] = field(default_factory=lambda: ["mae", "mse"])
 
 
 @dataclass
@@ -139,6 +160,7 @@ class EvaluateSettings:
     accelerator: str
     horizon: int | None
     stride: int | None
+    metrics: list[str] | None
     data_path: str | None
 
 
@@ -185,7 +207,10 @@ def train_settings(config: DictConfig) -> TrainSettings:
         seed=values["seed"],
         callbacks=values["callbacks"] or {},
         logger=values["logger"] or {},
+        # runs of earlier versions have none
+        metrics=values.get("metrics", ["mae", "mse"]),
     )
+    _check_metrics(settings.metrics)
     _check_integer("horizon", settings.horizon, minimum=1)
     _check_integer("stride", settings.stride, minimum=1)
     _check_integer("seed", settings.seed, minimum=0)
@@ -199,6 +224,8 @@ def train_settings(config: DictConfig) -> TrainSettings:
 def evaluate_settings(config: DictConfig) -> EvaluateSettings:
     """Check the config of ``evaluate.py``; raises UserError as ``train_settings`` does."""
     settings = _typed(EvaluateSettings, _fields(EvaluateSettings, plain(config)), "")
+    if settings.metrics is not None:
+        _check_metrics(settings.metrics)
     _check_integer("horizon", settings.horizon, minimum=1)
     _check_integer("stride", settings.stride, minimum=1)
     return settings
@@ -299,6 +326,16 @@ def _check_choice(key: str, value: str | None, allowed: tuple[str | None, ...]) 
     if value not in allowed:
         names = ", ".join(name or "null" for name in allowed)
         raise UserError(f"{key}: {value!r} is none of {names}.")
+
+
+def _check_metrics(names: object) -> None:
+    if not isinstance(names, list) or not names:
+        raise UserError(f"metrics: {names!r} must be a list with at least one name of a metric.")
+    for name in names:
+        if name not in METRICS:
+            near = get_close_matches(str(name), METRICS, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(METRICS)}."
+            raise UserError(f"metrics: there is no metric {name!r}. {hint}")
 
 
 def _check_integer(key: str, value: object, minimum: int) -> None:
