@@ -82,7 +82,7 @@ def test_train_prints_the_metrics_and_the_folder(trained: str, python: Offline) 
 
 def test_evaluate_repeats_the_metrics_of_the_training(trained: str, python: Offline) -> None:
     printed = python("evaluate.py", "run=latest", "accelerator=cpu")
-    table = re.compile(r"^(?:model|seasonal).*$", re.MULTILINE)
+    table = re.compile(r"^(?:model|seasonal|skill).*$", re.MULTILINE)
     assert table.findall(printed) == table.findall(trained)
     folder = python.saved_in(printed)
     steps = pd.read_csv(folder / "metrics_by_step.csv")

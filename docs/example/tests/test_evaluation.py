@@ -1,6 +1,7 @@
 """The numbers of the evaluation, checked by hand and against Darts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import darts.metrics
 import numpy as np
@@ -11,6 +12,7 @@ from darts.models import NaiveSeasonal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
+from scipy.stats import ttest_1samp
 
 from my_forecast.errors import (
     UserError,
@@ -26,6 +28,11 @@ from my_forecast.metrics import (
 from my_forecast.settings import (
     METRICS,
     train_settings,
+)
+from my_forecast.skill import (
+    measure_skill,
+    skill_by_series,
+    worst_series,
 )
 
 
@@ -177,3 +184,69 @@ def test_a_metric_that_does_not_exist_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         train_settings(config(f"metrics={names}"))
+
+
+def panel_of(errors: np.ndarray, horizon: int, stride: int = 1) -> Backtest:
+    """Return a backtest whose model errs by ``errors`` (series, windows), its baseline by 1."""
+    shape = (errors.shape[1], horizon, 1)
+    truth = [np.zeros(shape) for _ in errors]
+    model = [np.broadcast_to(row[:, None, None], shape) for row in errors]
+    result = backtest_of(truth, model, [np.ones(shape) for _ in errors])
+    starts = [np.arange(0, errors.shape[1] * stride, stride) for _ in errors]
+    return replace(result, starts=starts)
+
+
+def test_skill_by_hand() -> None:
+    """Two series with eight forecasts of one step each: four blocks of two origins."""
+    errors = np.array([[0.2, 0.4, 0.6, 0.6, 0.2, 0.4, 0.5, 0.5], [0.5] * 8])
+    result = panel_of(errors, horizon=1)
+    found = measure_skill(result)
+    assert found.score == pytest.approx(1 - errors.mean())
+    assert found.blocks == 4
+    # means of the blocks over both series: 0.6, 0.45, 0.6, 0.5
+    assert found.p_value == pytest.approx(ttest_1samp([0.6, 0.45, 0.6, 0.5], 0).pvalue)
+    np.testing.assert_allclose(skill_by_series(result), [0.575, 0.5])
+    # two steps later, the second series gives the second to the fifth of five blocks
+    found = measure_skill(replace(result, offsets=[0, 2]))
+    expected = [0.7, 0.45, 0.6, 0.5, 0.5]
+    assert found.p_value == pytest.approx(ttest_1samp(expected, 0).pvalue)
+
+
+def test_the_test_of_skill_is_not_fooled_by_overlapping_forecasts() -> None:
+    """Two equally good models: a difference at the level of 5 % is found in 5 to 10 of 100."""
+    random, horizon, found = np.random.default_rng(0), 12, []
+    for _ in range(1000):
+        steps = random.standard_normal((1, 144))
+        overlapping = np.lib.stride_tricks.sliding_window_view(steps, horizon, axis=1).mean(axis=2)
+        found.append(measure_skill(panel_of(1 + overlapping / 10, horizon)).p_value)
+    assert 0.03 < np.mean(np.array(found) < 0.05) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("windows", "horizon", "stride", "blocks"),
+    [(60, 10, 1, 3), (59, 10, 1, 2), (90, 10, 10, 10), (4, 1, 5, 4)],
+)
+def test_blocks_span_two_horizons(windows: int, horizon: int, stride: int, blocks: int) -> None:
+    errors = np.random.default_rng(0).random((1, windows))
+    found = measure_skill(panel_of(errors, horizon, stride))
+    assert found.blocks == blocks
+    assert (found.p_value is None) == (blocks < 3)
+
+
+def test_a_baseline_without_errors_gives_no_skill() -> None:
+    truth = [np.ones((9, 1, 1))]
+    found = measure_skill(backtest_of(truth, [truth[0] + 1], truth))
+    assert found.score is None
+    assert np.isnan(skill_by_series(backtest_of(truth, truth, truth))).all()
+
+
+def test_the_worst_series_come_first() -> None:
+    table = pd.DataFrame(
+        {
+            "series": ["a", "b", "c"],
+            "model_mase": [1.0, np.nan, 2.0],
+            "skill": [-1.0, 0.5, 0.0],
+        }
+    )
+    assert worst_series(table, 2)["series"].tolist() == ["c", "a"]
+    assert worst_series(table.drop(columns="model_mase"), 2)["series"].tolist() == ["a", "c"]

@@ -1,12 +1,21 @@
 """What a test showed, as text for the terminal."""
 
 from .metrics import Metrics
+from .skill import Skill, worst_series
 
 LABELS = {"model": "model", "baseline": "seasonal naive"}
+WORST = 5
 
 
-def summary(metrics: Metrics) -> str:
-    """Return the metrics of model and baseline as a table, a column a metric."""
+def summary(metrics: Metrics, skill: Skill) -> str:
+    """Return the metrics of model and baseline as a table, the skill, and the worst series."""
+    lines = [*_table(metrics), _skill(skill)]
+    if len(metrics.by_series) > 1:
+        lines += _worst(metrics)
+    return "\n".join(lines)
+
+
+def _table(metrics: Metrics) -> list[str]:
     names = list(metrics.test["model"])
     rows = {LABELS[forecast]: values for forecast, values in metrics.test.items()}
     for forecast, values in metrics.test_standardised.items():
@@ -14,8 +23,29 @@ def summary(metrics: Metrics) -> str:
     lines = [f"{'test':28}" + "".join(f"{name.upper():>12}" for name in names)]
     for label, values in rows.items():
         cells = [_cell(values[name]) if name in values else "" for name in names]
-        lines.append(f"{label:28}" + "".join(f"{cell:>12}" for cell in cells).rstrip())
-    return "\n".join(lines)
+        lines.append((f"{label:28}" + "".join(f"{cell:>12}" for cell in cells)).rstrip())
+    return lines
+
+
+def _skill(skill: Skill) -> str:
+    if skill.score is None:
+        return "skill: none, for the seasonal naive forecast has no error"
+    better = "better" if skill.score >= 0 else "worse"
+    text = f"skill: MAE {abs(skill.score):.1%} {better} than the seasonal naive forecast"
+    if skill.p_value is None:
+        return f"{text}; the test part is too short to say whether by chance"
+    return f"{text} (p = {skill.p_value:.2g}, t-test over {skill.blocks} blocks of time)"
+
+
+def _worst(metrics: Metrics) -> list[str]:
+    worst = worst_series(metrics.by_series, WORST)
+    columns = [name for name in ("model_mase", "baseline_mase", "skill") if name in worst]
+    width = max(28, *(len(name) + 2 for name in worst["series"]))
+    title = f"worst of {len(metrics.by_series)} series"
+    lines = [f"{title:{width}}" + "".join(f"{name.replace('_', ' '):>16}" for name in columns)]
+    for _, row in worst.iterrows():
+        lines.append(f"{row['series']:{width}}" + "".join(f"{row[c]:16.4g}" for c in columns))
+    return lines
 
 
 def _cell(value: float | None) -> str:

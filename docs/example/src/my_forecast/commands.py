@@ -36,6 +36,7 @@ from .settings import (
     predict_settings,
     train_settings,
 )
+from .skill import Skill, measure_skill, skill_by_series
 from .summary import summary
 from .training import (
     build_model,
@@ -86,12 +87,12 @@ def train(config: DictConfig) -> None:
             settings.data.season_length,
             storage,
         )
-        metrics = _write_results(run_dir, data, result, settings.metrics)
+        metrics, skill = _write_results(run_dir, data, result, settings.metrics)
         clock.lap("evaluate")
         record = run_record(settings, plan, fingerprint(data), clock.seconds)
 
     write_json(run_dir / RECORD, record)
-    print(summary(metrics))
+    print(summary(metrics, skill))
     print(f"Saved in {_shown(run_dir)}")
 
 
@@ -117,11 +118,11 @@ def evaluate(config: DictConfig) -> None:
         wanted.stride or settings.stride,
         settings.data.season_length,
     )
-    metrics = _write_results(output_dir, data, result, wanted.metrics or settings.metrics)
+    metrics, skill = _write_results(output_dir, data, result, wanted.metrics or settings.metrics)
     plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
     windows = sum(len(starts) for starts in result.starts)
     print(f"{windows} forecasts of {horizon} steps by {run_dir}")
-    print(summary(metrics))
+    print(summary(metrics, skill))
     print(f"Saved in {_shown(output_dir)}")
 
 
@@ -156,15 +157,22 @@ def _load_run(
     return bundle, supported_covariates(bundle.model, data)
 
 
-def _write_results(folder: Path, data: SeriesSet, result: Backtest, names: list[str]) -> Metrics:
+def _write_results(
+    folder: Path, data: SeriesSet, result: Backtest, names: list[str]
+) -> tuple[Metrics, Skill]:
     """Write the metrics of a test and a picture of its last forecast."""
-    metrics = measure(result, names)
-    scores = {"test": metrics.test, "test_standardised": metrics.test_standardised}
+    metrics, skill = measure(result, names), measure_skill(result)
+    metrics.by_series["skill"] = skill_by_series(result)
+    scores = {
+        "test": metrics.test,
+        "test_standardised": metrics.test_standardised,
+        "skill": skill.as_dict(),
+    }
     write_json(folder / METRICS, scores)
     metrics.by_step.to_csv(folder / "metrics_by_step.csv", index=False)
     metrics.by_series.to_csv(folder / "metrics_by_series.csv", index=False)
     _plot_last_window(folder / "forecast.png", data, result)
-    return metrics
+    return metrics, skill
 
 
 def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
