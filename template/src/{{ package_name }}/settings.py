@@ -160,6 +160,7 @@ class EvaluateSettings:
     accelerator: str
     horizon: int | None
     stride: int | None
+    retrain: int | bool
     metrics: list[str] | None
     data_path: str | None
 
@@ -228,6 +229,8 @@ def evaluate_settings(config: DictConfig) -> EvaluateSettings:
         _check_metrics(settings.metrics)
     _check_integer("horizon", settings.horizon, minimum=1)
     _check_integer("stride", settings.stride, minimum=1)
+    if settings.retrain is not False:
+        _check_integer("retrain", settings.retrain, minimum=1)
     return settings
 
 

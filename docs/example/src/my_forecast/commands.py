@@ -23,11 +23,14 @@ from .record import (
     METRICS,
     RECORD,
     find_run,
+    read_record,
     read_settings,
+    recorded_folder,
     run_record,
     write_config,
     write_json,
 )
+from .retraining import Retraining, backtest_retrained
 from .settings import (
     DataSettings,
     FileSettings,
@@ -110,14 +113,14 @@ def evaluate(config: DictConfig) -> None:
         horizon + bundle.model.output_chunk_shift,
         train_length=bundle.model.input_chunk_length,
     )
-    result = backtest(
-        bundle,
-        data,
-        split,
-        horizon,
-        wanted.stride or settings.stride,
-        settings.data.season_length,
-    )
+    stride, season_length = wanted.stride or settings.stride, settings.data.season_length
+    if wanted.retrain:
+        again = _retraining(run_dir, settings, wanted.accelerator, output_dir)
+        result = backtest_retrained(
+            again, int(wanted.retrain), bundle, data, split, horizon, stride, season_length
+        )
+    else:
+        result = backtest(bundle, data, split, horizon, stride, season_length)
     metrics, skill = _write_results(output_dir, data, result, wanted.metrics or settings.metrics)
     plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
     windows = sum(len(starts) for starts in result.starts)
@@ -155,6 +158,21 @@ def _load_run(
         source = replace(source, path=data_path)
     data = bundle.match(load_data(source), drop=source.short_series == "drop")
     return bundle, supported_covariates(bundle.model, data)
+
+
+def _retraining(
+    run_dir: Path, settings: TrainSettings, accelerator: str, output_dir: Path
+) -> Retraining:
+    """Return how a run is trained again, on this machine."""
+    machine = machines.detect(accelerator)
+    trainer = settings.trainer | {"accelerator": machine.accelerator}
+    return Retraining(
+        settings=replace(settings, trainer=trainer),
+        machine=machine,
+        run_dir=recorded_folder(run_dir),
+        output_dir=output_dir,
+        seconds=read_record(run_dir)["seconds"]["fit"],
+    )
 
 
 def _write_results(

@@ -122,6 +122,17 @@ def read_settings(run_dir: Path) -> TrainSettings:
     return train_settings(config)
 
 
+def read_record(run_dir: Path) -> dict[str, Any]:
+    """Return the record of a run, from ``run_record``."""
+    record: dict[str, Any] = json.loads((run_dir / RECORD).read_text(encoding="utf-8"))
+    return record
+
+
+def recorded_folder(run_dir: Path) -> str:
+    """Return the folder of a run as it was when the run was made; it may lie elsewhere now."""
+    return str(OmegaConf.load(run_dir / BUNDLE / CONFIG).paths.output_dir)
+
+
 def _versions() -> dict[str, str]:
     found = {}
     for package in PACKAGES:
