@@ -106,6 +106,7 @@ def _settings(path: Path, folder: str) -> TrainSettings:
                 *("data.scaler=none", "model=nlinear", f"model.input_chunk_length={INPUT}"),
                 *(f"horizon={OUTPUT}", f"model.batch_size={BATCH}", "trainer=cpu"),
                 *("callbacks=none", "logger=none", "+trainer.max_steps=1"),
+                "save_every_n_epochs=0",
                 "+trainer.enable_progress_bar=false",
                 f"+callbacks.first._target_={FirstBatch.__module__}.FirstBatch",
                 f"paths.output_dir={folder}",

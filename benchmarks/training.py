@@ -156,6 +156,7 @@ def _settings(name: str, folder: str, steps: int) -> TrainSettings:
                 *(f"model.input_chunk_length={INPUT}", f"horizon={OUTPUT}"),
                 f"model.batch_size={BATCH}",
                 *("callbacks=none", "logger=none", "data.validation_size=0", "trainer=cpu"),
+                "save_every_n_epochs=0",
                 *("trainer.max_epochs=1000000", "trainer.gradient_clip_val=null"),
                 *("trainer.log_every_n_steps=50", "+trainer.enable_progress_bar=false"),
                 f"+callbacks.clock._target_={Clock.__module__}.Clock",

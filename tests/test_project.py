@@ -21,8 +21,9 @@ NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier")
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 
 
-def test_its_own_tests_pass(render: Render) -> None:
+def test_its_own_tests_pass(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     """With answers that are as unlike the defaults as may be."""
+    monkeypatch.setenv("KILLS", "20")
     project = render(
         project_name="Ünïcödé's {{ forecasts }} \N{ROCKET}",
         package_name="zz_9_",
@@ -85,6 +86,11 @@ def test_every_command_of_both_readmes_runs(render: Render) -> None:
         words = shlex.split(command)
         assert words[0] == "python"
         short = SHORT if words[1] == "train.py" else []
+        if words[2:] and words[2].startswith("resume="):
+            folder = words[2].removeprefix("resume=")
+            run(project, sys.executable, "train.py", *SHORT, f"hydra.run.dir={folder}")
+            (project / folder / "record.json").unlink()
+            short = []
         run(project, sys.executable, *words[1:], *short)
 
 

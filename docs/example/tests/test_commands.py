@@ -185,6 +185,8 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
             "data.target_columns: .* names a column twice",
         ),
         ("train", ["data=csv", "data.path=gone.csv"], "data.path: there is no file 'gone.csv'"),
+        ("train", ["save_every_n_epochs=-1"], "save_every_n_epochs: -1 must be a whole number"),
+        ("train", ["finetune=gone"], "finetune: there is no folder 'gone'"),
         ("evaluate", [], "run: a value is missing"),
         ("evaluate", ["run=latest"], "there is no finished run under 'outputs'"),
         ("evaluate", ["run=gone"], "run: there is no folder 'gone'"),
@@ -208,6 +210,38 @@ def test_bad_input_ends_in_a_short_message(
     assert re.search(message, error[0]), printed
     assert len(error) <= 2, printed
     assert (workdir / "old.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["resume=gone"], "resume: 'gone' holds no config.yaml"),
+        (["resume=done", "model=tide"], "goes on with the settings it began with.*model=tide"),
+        (["resume=done"], "resume: the run in 'done' is finished.*finetune=done starts"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(
+    overrides: list[str], message: str, run: Run, workdir: Path
+) -> None:
+    (workdir / "done").mkdir()
+    for name in ("config.yaml", "record.json"):
+        (workdir / "done" / name).write_text("{}")
+    finished = run("train", *overrides)
+    assert finished.code == 1
+    assert re.search(message, finished.out + finished.err)
+    assert not (workdir / "gone").exists()
+
+
+def test_a_run_is_resumed_in_its_folder(run: Run, workdir: Path) -> None:
+    assert run("train", *FAST, "hydra.run.dir=run").code == 0
+    overrides = (workdir / "run" / ".hydra" / "overrides.yaml").read_text()
+    (workdir / "run" / "record.json").unlink()
+    finished = run("train", "resume=run")
+    assert finished.code == 0, finished.err
+    assert "Resuming in epoch 2, after step" in finished.out
+    assert (workdir / "run" / "record.json").is_file()
+    assert (workdir / "run" / ".hydra" / "overrides.yaml").read_text() == overrides
+    assert [path.name for path in workdir.iterdir()] == ["run"]
 
 
 LONG_FILE = [

@@ -90,3 +90,27 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     with (folder / SCALERS).open("rb") as file:
         fitted = restricted_pickle_load(file)
     return Bundle(model=model, scalers=Scalers(**fitted))
+
+
+def start_from(
+    folder: Path, model: TorchForecastingModel, trained: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    """Give an untrained model the weights of a bundle, to train on from there.
+
+    Args:
+        folder: of the bundle.
+        model: untrained.
+        trained: model settings of the run that the bundle is from.
+        wanted: those that ``model`` was made of.
+
+    Raises:
+        UserError: when the weights are those of another model, naming the settings that differ.
+    """
+    try:
+        model.load_weights(str(folder / MODEL), map_location="cpu")
+    except (ValueError, RuntimeError) as error:
+        other = {key: value for key, value in trained.items() if wanted.get(key) != value}
+        settings = " ".join(f"model.{key}={value}" for key, value in other.items())
+        raise UserError(
+            f"finetune: the weights fit another model. The run was trained with {settings}."
+        ) from error

@@ -10,7 +10,7 @@ from darts import TimeSeries
 from omegaconf import DictConfig
 
 from . import machine as machines
-from .bundle import Bundle, load_bundle, save_bundle
+from .bundle import Bundle, load_bundle, save_bundle, start_from
 from .data import SeriesSet, fingerprint, load_data, open_storage, split_data
 from .dataloader import plan_loader
 from .errors import UserError
@@ -26,10 +26,13 @@ from .record import (
     read_record,
     read_settings,
     recorded_folder,
+    remove_leftovers,
     run_record,
+    unfinished_config,
     write_config,
     write_json,
 )
+from .resuming import load_point, requeue_on_signal
 from .retraining import Retraining, backtest_retrained
 from .settings import (
     DataSettings,
@@ -59,15 +62,26 @@ HISTORY_HORIZONS = 6
 
 def train(config: DictConfig) -> None:
     """Train a model, test it beside the baseline, and leave everything in the run folder."""
+    resumed, point = config.resume is not None, None
+    if resumed:
+        config = unfinished_config(Path(config.resume))
     run_dir = Path(config.paths.output_dir)
     settings = train_settings(config)
     machine = machines.detect(settings.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
     plan_loader(settings.dataloader, machine, GATHERED)
-    write_config(run_dir, config)
+    if resumed:
+        remove_leftovers(run_dir)
+        point = load_point(run_dir)
+    else:
+        write_config(run_dir, config)
+    requeue_on_signal()
     clock = _Clock()
 
-    model = build_model(settings, run_dir)
+    model = build_model(settings, run_dir, point)
+    if settings.finetune is not None:
+        source = find_run(settings.finetune, "finetune")
+        start_from(source / BUNDLE, model, read_settings(source).model, settings.model)
     with open_storage(settings.data.storage, run_dir) as storage:
         prepared = prepare_data(model, settings, storage)
         data, split, scalers = prepared.data, prepared.split, prepared.scalers

@@ -213,6 +213,7 @@ def _measure(
         trainer={**settings.trainer, **short},
         callbacks={"timer": {"_target_": f"{__name__}.LoaderTimer"}},
         logger={},
+        save_every_n_epochs=0,
     )
     model = build_model(measured, Path.cwd())
     (timer,) = (c for c in model.trainer_params["callbacks"] if isinstance(c, LoaderTimer))

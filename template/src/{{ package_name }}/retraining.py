@@ -50,6 +50,7 @@ class Retraining:
                 callbacks=_moved_paths(self.settings.callbacks, self.run_dir, folder),
                 trainer=_moved_paths(self.settings.trainer, self.run_dir, folder),
                 logger=NO_LOGGER,
+                save_every_n_epochs=0,
             )
             model = build_model(settings, Path(folder))
             scalers = fit_scalers(data, split, settings.data.scaler)

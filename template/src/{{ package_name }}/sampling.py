@@ -1,11 +1,12 @@
 """The order in which windows are drawn, and how they become batches without a DataLoader."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from .windows import WindowBatch, WindowDataset
 
@@ -27,10 +28,21 @@ class EpochShuffle(Sampler[int]):
         self.length = length
         self.seed = seed
         self.epoch = 0
+        # batches that the epoch has had already
+        self.batches = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; Lightning calls this."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.epoch, self.batches = epoch, 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the order, from which a killed training goes on."""
+        return {"epoch": self.epoch, "batches": self.batches}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a place."""
+        self.epoch, self.batches = state["epoch"], state["batches"]
 
     def order(self) -> NDArray[np.int64]:
         """Return the windows of this epoch, shape (length,)."""
@@ -55,8 +67,28 @@ class ShuffledBatches(BatchSampler):
     def __iter__(self) -> Iterator[NDArray[np.int64]]:  # type: ignore[override]
         """Yield arrays of ``batch_size`` windows, the last one shorter."""
         order = self.sampler.order()
-        for start in range(0, len(order), self.batch_size):
+        for start in range(self.sampler.batches * self.batch_size, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
+
+
+class ResumableLoader(DataLoader[Any]):
+    """A DataLoader over ``ShuffledBatches`` that goes on where a killed training was."""
+
+    batch_sampler: ShuffledBatches
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the batches of an epoch, counting them: workers ask for some ahead of time."""
+        for batch in super().__iter__():
+            self.batch_sampler.sampler.batches += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the epoch; Lightning saves it."""
+        return self.batch_sampler.sampler.state_dict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a place; Lightning calls this."""
+        self.batch_sampler.sampler.load_state_dict(state)
 
 
 class GatheredBatches:
@@ -87,8 +119,24 @@ class GatheredBatches:
 
     def __iter__(self) -> Iterator[WindowBatch]:
         """Yield the batches of an epoch, the last one smaller."""
-        shuffle = self.batch_sampler
-        order = shuffle.sampler.order() if shuffle else np.arange(len(self.windows))
+        if self.batch_sampler is None:
+            yield from self._gather(np.arange(len(self.windows)))
+            return
+        shuffle = self.batch_sampler.sampler
+        for batch in self._gather(shuffle.order()[shuffle.batches * self.batch_size :]):
+            shuffle.batches += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place in the epoch; Lightning saves it."""
+        return self.batch_sampler.sampler.state_dict() if self.batch_sampler else {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a place; Lightning calls this."""
+        if self.batch_sampler:
+            self.batch_sampler.sampler.load_state_dict(state)
+
+    def _gather(self, order: NDArray[np.int64]) -> Iterator[WindowBatch]:
         for start in range(0, len(order), self._at_once):
             chunk = self.windows.__getitems__(order[start : start + self._at_once])
             yield from chunk.split(self.batch_size)

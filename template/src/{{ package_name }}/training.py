@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import signal
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -13,14 +14,16 @@ from darts.utils.data import TorchTrainingDataset
 from hydra.utils import get_class, instantiate
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import PassThroughProfiler
-from torch.utils.data import DataLoader
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from .data import Scalers, SeriesSet, Split, Storage, fit_scalers, load_data, split_data
 from .dataloader import LoaderPlan, plan_loader, preload
 from .errors import UserError
 from .machine import Machine
-from .sampling import EpochShuffle, GatheredBatches, ShuffledBatches
+from .resuming import RESUME_POINT, ResumePoint, continue_csv, with_run_ids
+from .sampling import EpochShuffle, GatheredBatches, ResumableLoader, ShuffledBatches
 from .settings import DataSettings, TrainSettings
 from .windows import WindowDataset
 from .worker_logs import collect_logs
@@ -58,18 +61,21 @@ class OwnLoaders(Callback):
         else:
             batches = ShuffledBatches(order, size, drop_last=False)
             others = {key: arguments[key] for key in arguments if key != "drop_last"}
-            data.train_dataloader = lambda: DataLoader(train, batch_sampler=batches, **others)
+            data.train_dataloader = lambda: ResumableLoader(train, batch_sampler=batches, **others)
         if isinstance(validation, WindowDataset):
             data.val_dataloader = lambda: GatheredBatches(validation, size)
 
 
-def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel:
+def build_model(
+    settings: TrainSettings, run_dir: Path, point: dict[str, Any] | None = None
+) -> TorchForecastingModel:
     """Build the untrained model.
 
     Args:
         settings: ``model`` holds the class as ``_target_`` and its arguments, ``trainer``,
             ``callbacks`` and ``logger`` make up Lightning's Trainer.
-        run_dir: Lightning's folder for whatever has no path of its own.
+        run_dir: folder of the run; Lightning's for whatever has no path of its own.
+        point: what a killed run goes on from, of ``load_point``.
 
     Raises:
         UserError: when the class does not exist or is no torch model of Darts.
@@ -85,22 +91,33 @@ def build_model(settings: TrainSettings, run_dir: Path) -> TorchForecastingModel
     _check_types(model_class, arguments)
     callbacks = list(_build(settings.callbacks).values())
     _check_monitors(callbacks, settings)
+    callbacks += [OwnLoaders(settings.seed), LogWhenWritten()]
+    if settings.save_every_n_epochs > 0:
+        callbacks.append(ResumePoint(run_dir / RESUME_POINT, settings.save_every_n_epochs))
+    nodes = settings.logger if point is None else with_run_ids(settings.logger, point)
+    loggers = list(_build(nodes).values())
     try:
-        return model_class(
+        model: TorchForecastingModel = model_class(
             **_build(arguments),
             random_state=settings.seed,
             show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs={
                 "profiler": NoProfiler(),
                 **_build(settings.trainer),
-                "callbacks": [*callbacks, OwnLoaders(settings.seed), LogWhenWritten()],
-                "logger": list(_build(settings.logger).values()),
+                "callbacks": callbacks,
+                "logger": loggers,
                 "enable_checkpointing": any(isinstance(c, ModelCheckpoint) for c in callbacks),
                 "default_root_dir": str(run_dir),
             },
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"model: {name} does not accept these settings: {error}") from error
+    if point is not None:
+        for logger in loggers:
+            if isinstance(logger, CSVLogger):
+                continue_csv(logger, point)
+        model.load_ckpt_path = str(run_dir / RESUME_POINT)
+    return model
 
 
 def supported_covariates(model: TorchForecastingModel, data: SeriesSet) -> SeriesSet:
@@ -231,12 +248,16 @@ def fit_model(
     preload(plan)
     arguments = plan.dataloader_kwargs(settings.seed)
     with collect_logs(plan.multiprocessing_context.value) as worker_init_fn:
-        model.fit_from_dataset(
-            train,
-            validation,
-            dataloader_kwargs={**arguments, "worker_init_fn": worker_init_fn},
-            load_best=_keeps_best(model, settings),
-        )
+        try:
+            model.fit_from_dataset(
+                train,
+                validation,
+                dataloader_kwargs={**arguments, "worker_init_fn": worker_init_fn},
+                load_best=_keeps_best(model, settings),
+            )
+        except SIGTERMException as stop:
+            # the exit code of a process that a signal ended, for Lightning's is that of success
+            raise SystemExit(128 + signal.SIGTERM) from stop
     # Darts' save() stores what the trainer holds, the last epoch, unless it is told of the best.
     model.trainer.strategy.connect(model.model)
     return plan

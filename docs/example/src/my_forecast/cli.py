@@ -41,8 +41,12 @@ def launch(main: Callable[[], None]) -> None:
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing a traceback
     try:
+        sys.argv[1:] = _in_its_folder(sys.argv[1:])
         main()
     except JobError:
+        sys.exit(1)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except (HydraException, OmegaConfBaseException) as error:
         print(f"Error: {_summary(error)}", file=sys.stderr)
@@ -69,6 +73,28 @@ def report_errors() -> Iterator[None]:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobError from error
         sys.exit(1)
+
+
+def _in_its_folder(arguments: list[str]) -> list[str]:
+    """Return arguments that have Hydra work in the folder of the run that ``resume=`` names.
+
+    Raises:
+        UserError: when there is no such run, or other settings are given beside it.
+    """
+    runs = [item.removeprefix("resume=") for item in arguments if item.startswith("resume=")]
+    if not runs or runs[-1] in ("", "null"):
+        return arguments
+    folder = Path(runs[-1].strip("'\""))
+    others = [item for item in arguments if not item.startswith(("resume=", "hydra.", "-"))]
+    if others:
+        raise UserError(
+            f"resume: a run goes on with the settings it began with; leave out {others[0]}."
+        )
+    # Hydra would make the folder
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"resume: '{folder}' holds no config.yaml, so it is not a run of train.py.")
+    # what Hydra wrote when the run began stays
+    return [*arguments, f"hydra.run.dir='{folder.as_posix()}'", "hydra.output_subdir=null"]
 
 
 def _help(script: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -88,11 +89,12 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def find_run(run: str) -> Path:
+def find_run(run: str, key: str = "run") -> Path:
     """Return the folder of a finished run.
 
     Args:
         run: the folder, or ``latest`` for the newest one under ``outputs``.
+        key: the setting that holds it, for messages.
 
     Raises:
         UserError: when it is not the folder of a finished training run.
@@ -101,18 +103,48 @@ def find_run(run: str) -> Path:
         records = sorted(Path("outputs").rglob(RECORD), key=lambda path: path.stat().st_mtime)
         if not records:
             raise UserError(
-                "run=latest: there is no finished run under 'outputs'. Train one first."
+                f"{key}=latest: there is no finished run under 'outputs'. Train one first."
             )
         return records[-1].parent
     folder = Path(run)
     if not folder.is_dir():
-        raise UserError(f"run: there is no folder '{folder}'. Name a run of train.py, or latest.")
+        raise UserError(f"{key}: there is no folder '{folder}'. Name a run of train.py, or latest.")
     for name in (RECORD, f"{BUNDLE}/{CONFIG}"):
         if not (folder / name).is_file():
             raise UserError(
-                f"run: '{folder}' holds no {name}, so it is not a finished run of train.py."
+                f"{key}: '{folder}' holds no {name}, so it is not a finished run of train.py."
             )
     return folder
+
+
+def unfinished_config(folder: Path) -> DictConfig:
+    """Return the config of a run that was killed.
+
+    Raises:
+        UserError: when the folder holds no run, a finished one, or one from another place.
+    """
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"resume: '{folder}' holds no {CONFIG}, so it is not a run of train.py.")
+    if (folder / RECORD).is_file():
+        raise UserError(
+            f"resume: the run in '{folder}' is finished. finetune={folder} starts a new run from "
+            "its weights."
+        )
+    config = OmegaConf.load(folder / CONFIG)
+    assert isinstance(config, DictConfig)
+    if folder.resolve() != Path(config.paths.output_dir).resolve():
+        raise UserError(
+            f"resume: '{folder}' was moved. Its settings name {config.paths.output_dir}; move it "
+            "back there."
+        )
+    return config
+
+
+def remove_leftovers(run_dir: Path) -> None:
+    """Delete what a killed run was writing, and writes again: its bundle and its mapped values."""
+    for folder in (run_dir / BUNDLE, *run_dir.glob("storage-*")):
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
 
 def read_settings(run_dir: Path) -> TrainSettings:

@@ -150,6 +150,10 @@ class TrainSettings:
     logger: dict[str, Any]
     # of the test, by their names in darts.metrics
     metrics: list[str] = field(default_factory=lambda: ["mae", "mse"])
+    # epochs between two points to resume from; 0: none
+    save_every_n_epochs: int = 1
+    # a finished run whose weights are the first ones
+    finetune: str | None = None
 
 
 @dataclass
@@ -208,13 +212,16 @@ def train_settings(config: DictConfig) -> TrainSettings:
         seed=values["seed"],
         callbacks=values["callbacks"] or {},
         logger=values["logger"] or {},
-        # runs of earlier versions have none
+        # runs of version 0.1 do not have these
         metrics=values.get("metrics", ["mae", "mse"]),
+        save_every_n_epochs=values.get("save_every_n_epochs", 1),
+        finetune=values.get("finetune"),
     )
     _check_metrics(settings.metrics)
     _check_integer("horizon", settings.horizon, minimum=1)
     _check_integer("stride", settings.stride, minimum=1)
     _check_integer("seed", settings.seed, minimum=0)
+    _check_integer("save_every_n_epochs", settings.save_every_n_epochs, minimum=0)
     _check_integer("trainer.max_epochs", settings.trainer.get("max_epochs", 1), minimum=1)
     for key in ("input_chunk_length", "output_chunk_length", "training_length", "batch_size"):
         if key in settings.model:
