@@ -30,6 +30,9 @@ from my_forecast.errors import (
 from my_forecast.forecasting import (
     forecast,
 )
+from my_forecast.settings import (
+    QuantileSettings,
+)
 
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "logger": False}
 
@@ -63,10 +66,11 @@ def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
         save_bundle(Path(folder) / "bundle", model, scalers)
         path = f"darts.models.{model_class.__name__}"
         bundle = load_bundle(Path(folder) / "bundle", path, "cpu")
-    for number, series in enumerate(forecast(bundle, data, horizon)):
+    for number, one in enumerate(forecast(bundle, data, horizon, QuantileSettings())):
         values = scalers.inverse(expected[number].values(), data.names[number])
-        np.testing.assert_array_equal(series.values(), values)
-        assert series.start_time() == index[-1] + index.freq
+        np.testing.assert_array_equal(one.point.values(), values)
+        assert one.point.start_time() == index[-1] + index.freq
+        assert not one.quantiles
 
 
 class Unknown(Callback):
@@ -84,7 +88,8 @@ def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
     model.trainer_params["logger"] = CSVLogger(tmp_path)
     save_bundle(tmp_path / "bundle", model, Scalers(["series"], None, None, None))
     bundle = load_bundle(tmp_path / "bundle", "darts.models.NLinearModel", "cpu")
-    assert len(forecast(bundle, SeriesSet(["series"], [series]), 4)[0]) == 4
+    [one] = forecast(bundle, SeriesSet(["series"], [series]), 4, QuantileSettings())
+    assert len(one.point) == 4
 
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -278,6 +278,32 @@ def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir:
     assert "1 of them are missing ['a'], 1 are new ['c']" in finished.out + finished.err
 
 
+def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) -> None:
+    write_long_file(workdir / "long.csv", "ab", 60)
+    assert run("train", *LONG_FILE, "likelihood=quantile").code == 0
+    trained = json.loads(next(workdir.glob("outputs/train/*/*/metrics.json")).read_text())
+    scores = trained["test_quantiles"]
+    assert set(scores) == {"mql", "coverage_80", "width_80"}
+    assert 0 <= scores["coverage_80"] <= 1
+    finished = run("evaluate", "run=latest", "accelerator=cpu")
+    assert re.search(r"^quantiles: mql .*coverage_80 [01]", finished.out, re.MULTILINE)
+    evaluated = json.loads(next(workdir.glob("outputs/evaluate/*/*/metrics.json")).read_text())
+    assert evaluated == trained
+    # farther than the model predicts at once: from samples, which repeat
+    for horizon in (3, 5):
+        files = [f"{name}{horizon}.csv" for name in "pq"]
+        for file in files:
+            assert run("predict", "run=latest", f"output={file}", f"horizon={horizon}").code == 0
+        table, again = (pd.read_csv(workdir / file) for file in files)
+        assert list(table) == ["series", "time", "value", "value_q0.1", "value_q0.9"]
+        assert len(table) == 2 * horizon
+        assert (table["value_q0.1"] <= table["value"]).all()
+        assert (table["value"] <= table["value_q0.9"]).all()
+        pd.testing.assert_frame_equal(table, again, check_exact=True)
+    finished = run("predict", "run=latest", "output=r.csv", "quantiles=[0.05,0.5,0.95]")
+    assert "quantiles: 0.05 is none of those that were learned" in finished.out + finished.err
+
+
 def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:
     rows = [f"{day},{day % 7},{day % 2}" for day in range(80)]
     known = [f"{day},,{day % 2}" for day in range(80, 90)]

@@ -56,6 +56,8 @@ ETTH1 = [
     "data.validation_size=16",
     "data.test_size=16",
 ]
+# counts as they are
+COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
 EXTRA = {
     ("experiment", "etth1_dlinear"): ETTH1,
     ("experiment", "etth1_nlinear"): ETTH1,
@@ -63,6 +65,8 @@ EXTRA = {
     ("data", "csv"): ["data.path=series.csv"],
     ("data", "parquet"): ["data.path=series.parquet"],
     ("callbacks", "none"): ["data.validation_size=0"],
+    ("likelihood", "poisson"): COUNTS,
+    ("likelihood", "negative_binomial"): COUNTS,
     ("model", "rnn"): ["model.training_length=16"],
 }
 # keys of FAST that only some data sources have
@@ -84,7 +88,8 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
     fast = [item for item in FAST if not (option == "cuda" and "accelerator" in item)]
     if group == "experiment":
         fast.remove("model=tide")
-    if group == "data" or option.startswith("etth1"):
+    extra = EXTRA.get((group, option), [])
+    if group == "data" or any(item.startswith("data.path") for item in extra):
         fast = [item for item in fast if not item.startswith(("data=", *SYNTHETIC_KEYS))]
         rows = [f"{day},{day % 7}" for day in range(80)]
         (workdir / "series.csv").write_text("time,value\n" + "\n".join(rows))
@@ -94,9 +99,7 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
         values = np.random.default_rng(0).random((80, 7))
         pd.DataFrame(values, hours, channels).to_csv(workdir / "etth1.csv", index_label="date")
     (workdir / "run").mkdir()
-    train(
-        config(*fast, f"{group}={option}", *EXTRA.get((group, option), []), "model.batch_size=512")
-    )
+    train(config(*fast, f"{group}={option}", *extra, "model.batch_size=512"))
     scores = json.loads((workdir / "run" / "metrics.json").read_text())
     assert np.isfinite(scores["test"]["model"]["mae"])
 
@@ -196,6 +199,62 @@ def test_advice_to_add_workers_is_silenced_only_where_the_plan_has_none(
     assert bool(advice) == bool(workers)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=nlinear", "likelihood=quantile"], "normalize = True cannot be used with prob"),
+        (["likelihood=quantile", "loss=mae"], "QuantileRegression is learned by its own loss"),
+        (
+            ["likelihood=laplace", "model.use_reversible_instance_norm=true"],
+            "parameters of a LaplaceLikelihood as if they were values",
+        ),
+        (["model.likelihood=quantile"], "model.likelihood: 'quantile' is none"),
+        (["quantiles=[0.1,0.5]"], r"quantiles: \[0.1, 0.5\] must increase.*in pairs around 0.5"),
+        (["quantiles=[0.1,0.9]"], "in pairs around 0.5"),
+        (["quantiles=[0,0.5,1]"], "must increase from above 0 to below 1"),
+        (["num_samples=0"], "num_samples: 0 must be a whole number of at least 1"),
+    ],
+)
+def test_a_likelihood_that_cannot_work_is_refused(
+    overrides: list[str], message: str, config: Config, workdir: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        fast_run(config, workdir, *overrides)
+
+
+def test_optimiser_scheduler_loss_and_metrics_are_those_of_the_config(
+    config: Config, workdir: Path
+) -> None:
+    """A class may also be given as Hydra does, as in runs of older releases."""
+    settings = train_settings(
+        config(
+            *FAST,
+            "optimizer=sgd",
+            "loss=huber",
+            "+model.lr_scheduler_cls._target_=hydra.utils.get_class",
+            "+model.lr_scheduler_cls.path=torch.optim.lr_scheduler.StepLR",
+            "+model.lr_scheduler_kwargs.step_size=1",
+            "+model.torch_metrics._target_=torchmetrics.MeanAbsoluteError",
+        )
+    )
+    model = build_model(settings, workdir)
+    machine = detect("cpu")
+    windows = make_windows(model, settings, prepare_data(model, settings, Storage()), machine)
+    fit_model(model, settings, *windows, machine)
+    [optimizer], [scheduler] = model.trainer.optimizers, model.trainer.lr_scheduler_configs
+    assert type(optimizer) is torch.optim.SGD
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    assert type(scheduler.scheduler) is torch.optim.lr_scheduler.StepLR
+    assert type(model.model.criterion) is torch.nn.HuberLoss
+    assert "val_MeanAbsoluteError" in model.trainer.callback_metrics
+
+
+def test_a_model_of_mixed_precision_forecasts_in_full(config: Config, workdir: Path) -> None:
+    run_dir = fast_run(config, workdir, "trainer.precision=bf16-mixed")
+    bundle = load_bundle(run_dir / "bundle", "darts.models.TiDEModel", "cpu")
+    assert all(weight.dtype == torch.float32 for weight in bundle.model.model.parameters())
+
+
 def test_early_stopping_without_a_validation_part_is_refused(config: Config, workdir: Path) -> None:
     with pytest.raises(UserError, match=r"EarlyStopping watches val_loss.*callbacks=none"):
         fast_run(config, workdir, "data.validation_size=0")
@@ -210,6 +269,8 @@ def test_early_stopping_without_a_validation_part_is_refused(config: Config, wor
         ("model.dropout=much", "model.dropout: 'much' must be a number"),
         ("+model.no_argument=1", "does not accept these settings.*no_argument"),
         ("+trainer.no_argument=1", "no_argument"),
+        ("model.optimizer_cls=torch.optim.Abacus", "no class 'torch.optim.Abacus'"),
+        ("trainer.precision=64-true", "'64-true' is none of null, 32-true, bf16-mixed"),
         ("model.input_chunk_length=500", "series_0000, 80 steps: 64 are left.*input_chunk_length"),
         ("trainer.accelerator=abacus", "'abacus' is none of auto, cpu, cuda, mps"),
     ],

@@ -16,6 +16,7 @@ from .dataloader import plan_loader
 from .errors import UserError
 from .evaluation import Backtest, backtest
 from .forecasting import check_output, forecast, forecast_table, write_table
+from .intervals import quantile_metrics
 from .metrics import Metrics, measure
 from .plots import plot_forecast, plot_metrics_by_step
 from .record import (
@@ -36,7 +37,10 @@ from .resuming import load_point, requeue_on_signal
 from .retraining import Retraining, backtest_retrained
 from .settings import (
     DataSettings,
+    EvaluateSettings,
     FileSettings,
+    PredictSettings,
+    QuantileSettings,
     TrainSettings,
     evaluate_settings,
     predict_settings,
@@ -102,14 +106,15 @@ def train(config: DictConfig) -> None:
             settings.horizon,
             settings.stride,
             settings.data.season_length,
+            settings.quantiles,
             storage,
         )
-        metrics, skill = _write_results(run_dir, data, result, settings.metrics)
+        metrics, skill, quantiles = _write_results(run_dir, data, result, settings.metrics)
         clock.lap("evaluate")
         record = run_record(settings, plan, fingerprint(data), clock.seconds)
 
     write_json(run_dir / RECORD, record)
-    print(summary(metrics, skill))
+    print(summary(metrics, skill, quantiles))
     print(f"Saved in {_shown(run_dir)}")
 
 
@@ -128,18 +133,21 @@ def evaluate(config: DictConfig) -> None:
         train_length=bundle.model.input_chunk_length,
     )
     stride, season_length = wanted.stride or settings.stride, settings.data.season_length
+    levels = _wanted_quantiles(wanted, settings)
     if wanted.retrain:
         again = _retraining(run_dir, settings, wanted.accelerator, output_dir)
+        every = int(wanted.retrain)
         result = backtest_retrained(
-            again, int(wanted.retrain), bundle, data, split, horizon, stride, season_length
+            again, every, bundle, data, split, horizon, stride, season_length, levels
         )
     else:
-        result = backtest(bundle, data, split, horizon, stride, season_length)
-    metrics, skill = _write_results(output_dir, data, result, wanted.metrics or settings.metrics)
+        result = backtest(bundle, data, split, horizon, stride, season_length, levels)
+    names = wanted.metrics or settings.metrics
+    metrics, skill, quantiles = _write_results(output_dir, data, result, names)
     plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
     windows = sum(len(starts) for starts in result.starts)
     print(f"{windows} forecasts of {horizon} steps by {run_dir}")
-    print(summary(metrics, skill))
+    print(summary(metrics, skill, quantiles))
     print(f"Saved in {_shown(output_dir)}")
 
 
@@ -152,12 +160,29 @@ def predict(config: DictConfig) -> None:
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
     bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
-    forecasts = forecast(bundle, data, horizon)
+    forecasts = forecast(bundle, data, horizon, _wanted_quantiles(wanted, settings))
     write_table(forecast_table(data.names, forecasts), output)
     picture = output.with_suffix(".png")
     history = data.targets[0][-HISTORY_HORIZONS * horizon :]
-    plot_forecast(picture, f"Forecast of {data.names[0]}", history, forecasts[0])
+    plot_forecast(
+        picture,
+        f"Forecast of {data.names[0]}",
+        history,
+        forecasts[0].point,
+        quantiles=forecasts[0].quantiles,
+    )
     print(f"Saved {output} and {picture}")
+
+
+def _wanted_quantiles(
+    wanted: EvaluateSettings | PredictSettings, settings: TrainSettings
+) -> QuantileSettings:
+    """Return the quantiles of the run, with what the command asks for in their place."""
+    return replace(
+        settings.quantiles,
+        levels=wanted.quantiles or settings.quantiles.levels,
+        num_samples=wanted.num_samples or settings.quantiles.num_samples,
+    )
 
 
 def _load_run(
@@ -191,20 +216,23 @@ def _retraining(
 
 def _write_results(
     folder: Path, data: SeriesSet, result: Backtest, names: list[str]
-) -> tuple[Metrics, Skill]:
+) -> tuple[Metrics, Skill, dict[str, float]]:
     """Write the metrics of a test and a picture of its last forecast."""
     metrics, skill = measure(result, names), measure_skill(result)
+    quantiles = quantile_metrics(result.truth, result.quantiles)
     metrics.by_series["skill"] = skill_by_series(result)
     scores = {
         "test": metrics.test,
         "test_standardised": metrics.test_standardised,
         "skill": skill.as_dict(),
     }
+    if quantiles:
+        scores["test_quantiles"] = quantiles
     write_json(folder / METRICS, scores)
     metrics.by_step.to_csv(folder / "metrics_by_step.csv", index=False)
     metrics.by_series.to_csv(folder / "metrics_by_series.csv", index=False)
     _plot_last_window(folder / "forecast.png", data, result)
-    return metrics, skill
+    return metrics, skill, quantiles
 
 
 def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
@@ -223,6 +251,9 @@ def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:
         forecast=part(result.forecasts["model"][0][-1]),
         truth=part(result.truth[0][-1]),
         baseline=part(result.forecasts["baseline"][0][-1]),
+        quantiles={
+            level: part(values[0][-1]) for level, values in (result.quantiles or {}).items()
+        },
     )
 
 

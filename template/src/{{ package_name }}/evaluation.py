@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from .bundle import Bundle
 from .data import IN_MEMORY, SeriesSet, Split, Storage
 from .errors import UserError
-from .inference import forecast_from, last_start
+from .inference import Forecasts, last_start
+from .settings import QuantileSettings
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -46,6 +47,8 @@ class Backtest:
         truth: what happened, shape (windows, horizon, components).
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
         scales: of the training part.
+        quantiles: of the model's forecasts, each shaped as ``truth``; of a model with a likelihood
+            only. The model's forecast is the median.
     """
 
     names: list[str]
@@ -54,6 +57,7 @@ class Backtest:
     truth: list[Array]
     forecasts: dict[str, list[Array]]
     scales: list[TrainingScale]
+    quantiles: dict[float, list[Array]] | None = None
 
 
 def backtest(
@@ -63,6 +67,7 @@ def backtest(
     horizon: int,
     stride: int,
     season_length: int,
+    quantiles: QuantileSettings,
     storage: Storage = IN_MEMORY,
 ) -> Backtest:
     """Forecast from every ``stride``-th origin of the test part, without retraining.
@@ -78,13 +83,14 @@ def backtest(
         horizon: steps of each forecast.
         stride: steps between two origins.
         season_length: steps in one season, for the seasonal-naive baseline and scaled errors.
+        quantiles: those of the forecasts of a model with a likelihood.
         storage: where the scaled test parts are kept.
 
     Raises:
         UserError: when covariates end before the first forecast does.
     """
     origins = test_origins(bundle, data, split, horizon, stride)
-    forecasts = forecast_origins(bundle, data, origins, horizon, storage)
+    forecasts = forecast_origins(bundle, data, origins, horizon, quantiles, storage)
     shift = int(bundle.model.output_chunk_shift)
     return beside_baseline(data, split, origins, forecasts, shift, season_length)
 
@@ -110,28 +116,20 @@ def forecast_origins(
     data: SeriesSet,
     origins: Sequence[Steps],
     horizon: int,
+    quantiles: QuantileSettings,
     storage: Storage = IN_MEMORY,
-) -> list[Array]:
-    """Forecast from every origin, in the original unit.
-
-    Returns:
-        For each series an array of shape (origins, horizon, components).
-    """
+) -> Forecasts:
+    """Forecast from every origin, in the original unit."""
     first = [int(positions[0]) - bundle.model.input_chunk_length for positions in origins]
-    scaled = bundle.scalers.transform(data.since(first), storage)
     starts = [positions - step for positions, step in zip(origins, first, strict=True)]
-    predicted = forecast_from(bundle.model, scaled, starts, horizon)
-    return [
-        bundle.scalers.inverse(values, name)
-        for name, values in zip(data.names, predicted, strict=True)
-    ]
+    return bundle.forecast(data.since(first), starts, horizon, quantiles, storage)
 
 
 def beside_baseline(
     data: SeriesSet,
     split: Split,
     origins: Sequence[Steps],
-    forecasts: list[Array],
+    forecasts: Forecasts,
     shift: int,
     season_length: int,
 ) -> Backtest:
@@ -141,13 +139,14 @@ def beside_baseline(
         data: series in their original unit.
         split: the training parts give the scales.
         origins: for each series the positions after the last known step.
-        forecasts: of the model, for each series of shape (origins, horizon, components).
+        forecasts: of the model, from these origins.
         shift: steps between an origin and the first step of its forecast.
         season_length: steps in one season.
     """
-    horizon = forecasts[0].shape[1]
+    horizon = forecasts.point[0].shape[1]
     first = data.targets[0]
-    result = Backtest(data.names, [], [], [], {"model": forecasts, "baseline": []}, [])
+    both = {"model": forecasts.point, "baseline": []}
+    result = Backtest(data.names, [], [], [], both, [], forecasts.quantiles)
     for series, positions, train_end in zip(data.targets, origins, split.train_end, strict=True):
         values = series.values(copy=False)
         naive = seasonal_naive(values, positions, shift + horizon, season_length)

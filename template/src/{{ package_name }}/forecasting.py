@@ -1,5 +1,6 @@
 """Forecasts beyond the data, and the files they are written to."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,32 @@ from darts.utils.utils import generate_index
 from .bundle import Bundle
 from .data import SeriesSet
 from .errors import UserError
-from .inference import forecast_from
+from .settings import QuantileSettings
 
 
-def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
+@dataclass(frozen=True)
+class Forecast:
+    """The forecast of one series, in its original unit.
+
+    Attributes:
+        point: what a model without a likelihood forecasts, else the median.
+        quantiles: by quantile, with the components of ``point``; empty without a likelihood.
+    """
+
+    point: TimeSeries
+    quantiles: dict[float, TimeSeries]
+
+
+def forecast(
+    bundle: Bundle, data: SeriesSet, horizon: int, quantiles: QuantileSettings
+) -> list[Forecast]:
     """Forecast ``horizon`` steps after the end of every series, in the original unit.
+
+    Args:
+        bundle: trained model and scalers.
+        data: series in their original unit.
+        horizon: steps of the forecast.
+        quantiles: those of a model with a likelihood.
 
     Raises:
         UserError: when a series is shorter than the model's input, or its covariates end too soon.
@@ -35,24 +57,35 @@ def forecast(bundle: Bundle, data: SeriesSet, horizon: int) -> list[TimeSeries]:
                     "data, or shorten the horizon."
                 )
     recent = data.since([len(series) - length for series in data.targets])
-    scaled = bundle.scalers.transform(recent)
     starts = [np.array([length])] * len(data.names)
-    predicted = forecast_from(bundle.model, scaled, starts, horizon)
-    return [
-        TimeSeries.from_times_and_values(
-            _times_after(series, bundle.model.output_chunk_shift, horizon),
-            bundle.scalers.inverse(values[0], name),
-            columns=series.components,
-        )
-        for name, series, values in zip(data.names, data.targets, predicted, strict=True)
-    ]
+    found = bundle.forecast(recent, starts, horizon, quantiles)
+    levels = found.quantiles or {}
+    forecasts = []
+    for number, series in enumerate(data.targets):
+        times = _times_after(series, bundle.model.output_chunk_shift, horizon)
+        point, *others = [
+            TimeSeries.from_times_and_values(times, values[number][0], columns=series.components)
+            for values in (found.point, *levels.values())
+        ]
+        forecasts.append(Forecast(point, dict(zip(levels, others, strict=True))))
+    return forecasts
 
 
-def forecast_table(names: list[str], forecasts: list[TimeSeries]) -> pd.DataFrame:
-    """Return columns ``time`` and the components; with several series, ``series`` in front."""
+def forecast_table(names: list[str], forecasts: list[Forecast]) -> pd.DataFrame:
+    """Return columns ``time``, the components and, as ``<component>_q0.1``, their quantiles.
+
+    With several series, the column ``series`` is in front. The median is the component itself.
+    """
     tables = []
-    for name, series in zip(names, forecasts, strict=True):
-        table = series.to_dataframe().rename_axis(index="time", columns=None).reset_index()
+    for name, one in zip(names, forecasts, strict=True):
+        point = one.point.to_dataframe()
+        columns = {}
+        for component in point.columns:
+            columns[component] = point[component]
+            for level, series in one.quantiles.items():
+                if level != 0.5:
+                    columns[f"{component}_q{level:g}"] = series.to_dataframe()[component]
+        table = pd.DataFrame(columns).rename_axis(index="time").reset_index()
         if len(names) > 1:
             table.insert(0, "series", name)
         tables.append(table)

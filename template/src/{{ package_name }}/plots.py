@@ -7,6 +7,8 @@ from darts import TimeSeries
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
+from .intervals import central_intervals, interval_name
+
 HISTORY, TRUTH, MODEL, BASELINE = "#7f7f7f", "#000000", "#d62728", "#1f77b4"
 
 
@@ -17,8 +19,19 @@ def plot_forecast(
     forecast: TimeSeries,
     truth: TimeSeries | None = None,
     baseline: TimeSeries | None = None,
+    quantiles: dict[float, TimeSeries] | None = None,
 ) -> None:
-    """Draw the first component of a forecast after its history and write it as PNG."""
+    """Draw the first component of a forecast after its history and write it as PNG.
+
+    Args:
+        path: of the file.
+        title: of the picture.
+        history: what came before the forecast.
+        forecast: the point forecast.
+        truth: what happened.
+        baseline: another forecast.
+        quantiles: by quantile, drawn as bands around the forecast.
+    """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.add_subplot()
     lines = [
@@ -31,6 +44,13 @@ def plot_forecast(
         if series is not None:
             values = series.values(copy=False)[:, 0]
             axes.plot(series.time_index, values, style, color=color, label=label, linewidth=1.8)
+    levels = quantiles or {}
+    for low, high in central_intervals(list(levels)):
+        bounds = [levels[level].values(copy=False)[:, 0] for level in (low, high)]
+        label = f"{interval_name(low, high)} % interval"
+        axes.fill_between(
+            forecast.time_index, *bounds, color=MODEL, alpha=0.2, linewidth=0, label=label
+        )
     axes.axvline(forecast.start_time(), color=HISTORY, linewidth=0.8, linestyle=":")
     if history.has_datetime_index:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))

@@ -12,8 +12,9 @@ import numpy as np
 from .bundle import Bundle
 from .data import SeriesSet, Split, fit_scalers
 from .evaluation import Array, Backtest, Steps, beside_baseline, forecast_origins, test_origins
+from .inference import Forecasts
 from .machine import Machine
-from .settings import TrainSettings
+from .settings import QuantileSettings, TrainSettings
 from .training import Prepared, build_model, fit_model, make_windows
 
 # callbacks may want a logger, but a tracker shall not get a run for every training
@@ -69,6 +70,7 @@ def backtest_retrained(
     horizon: int,
     stride: int,
     season_length: int,
+    quantiles: QuantileSettings,
 ) -> Backtest:
     """Forecast as ``backtest`` does, with a model trained from scratch for every few origins.
 
@@ -85,6 +87,7 @@ def backtest_retrained(
         horizon: steps of each forecast.
         stride: steps between two origins.
         season_length: steps in one season, for the seasonal-naive baseline and scaled errors.
+        quantiles: those of the forecasts of a model with a likelihood.
     """
     origins = test_origins(bundle, data, split, horizon, stride)
     trainings = -(-max(len(positions) for positions in origins) // every)
@@ -93,20 +96,40 @@ def backtest_retrained(
         trainings,
         retraining.seconds,
     )
-    forecasts: list[list[Array]] = [[] for _ in data.names]
+    parts = []
     for training in range(trainings):
         log.info("Training %d of %d.", training + 1, trainings)
         due = slice(training * every, (training + 1) * every)
         current = retraining.train(data, _moved_split(split, data, origins, due.start))
         numbers = [number for number, positions in enumerate(origins) if len(positions[due])]
-        found = forecast_origins(
-            current, data.select(numbers), [origins[number][due] for number in numbers], horizon
-        )
-        for number, values in zip(numbers, found, strict=True):
-            forecasts[number].append(values)
-    joined = [np.concatenate(parts) for parts in forecasts]
+        own = [origins[number][due] for number in numbers]
+        found = forecast_origins(current, data.select(numbers), own, horizon, quantiles)
+        parts.append((numbers, found))
     shift = int(bundle.model.output_chunk_shift)
-    return beside_baseline(data, split, origins, joined, shift, season_length)
+    forecasts = _joined(parts, len(data.names))
+    return beside_baseline(data, split, origins, forecasts, shift, season_length)
+
+
+def _joined(parts: list[tuple[list[int], Forecasts]], count: int) -> Forecasts:
+    """Put forecasts from consecutive origins together.
+
+    Args:
+        parts: positions of series, and the forecasts of these.
+        count: of all series.
+    """
+
+    def join(values: list[list[Array]]) -> list[Array]:
+        found: list[list[Array]] = [[] for _ in range(count)]
+        for (numbers, _), group in zip(parts, values, strict=True):
+            for number, own in zip(numbers, group, strict=True):
+                found[number].append(own)
+        return [np.concatenate(one) for one in found]
+
+    point = join([forecasts.point for _, forecasts in parts])
+    levels = [forecasts.quantiles for _, forecasts in parts if forecasts.quantiles]
+    if not levels:
+        return Forecasts(point)
+    return Forecasts(point, {level: join([one[level] for one in levels]) for level in levels[0]})
 
 
 def _moved_split(split: Split, data: SeriesSet, origins: Sequence[Steps], number: int) -> Split:

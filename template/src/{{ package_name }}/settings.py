@@ -6,6 +6,8 @@ pickled, and make a saved Darts model unloadable.
 
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from itertools import pairwise
+from math import isclose
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -39,6 +41,8 @@ METRICS = (
     "r2_score",
     "coefficient_of_variation",
 )
+# data is float32 everywhere, and Darts cannot load weights of 16 bits
+PRECISIONS = (None, "32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(kw_only=True)
@@ -134,6 +138,18 @@ class LoaderSettings:
 
 
 @dataclass
+class QuantileSettings:
+    """How forecasts of a model with a likelihood are described: by quantiles."""
+
+    # increasing, in pairs around 0.5, which is the point forecast
+    levels: list[float] = field(default_factory=lambda: [0.1, 0.5, 0.9])
+    # forecasts that are drawn where quantiles are estimated from samples
+    num_samples: int = 200
+    # of the samples
+    seed: int = 0
+
+
+@dataclass
 class TrainSettings:
     """Everything ``train.py`` needs. The dict fields go to Darts and Lightning as they are."""
 
@@ -148,6 +164,7 @@ class TrainSettings:
     seed: int
     callbacks: dict[str, Any]
     logger: dict[str, Any]
+    quantiles: QuantileSettings
     # of the test, by their names in darts.metrics
     metrics: list[str] = field(default_factory=lambda: ["mae", "mse"])
     # epochs between two points to resume from; 0: none
@@ -167,6 +184,8 @@ class EvaluateSettings:
     retrain: int | bool
     metrics: list[str] | None
     data_path: str | None
+    quantiles: list[float] | None
+    num_samples: int | None
 
 
 @dataclass
@@ -178,6 +197,8 @@ class PredictSettings:
     horizon: int | None
     output: str
     data_path: str | None
+    quantiles: list[float] | None
+    num_samples: int | None
 
 
 @dataclass
@@ -212,6 +233,7 @@ def train_settings(config: DictConfig) -> TrainSettings:
         seed=values["seed"],
         callbacks=values["callbacks"] or {},
         logger=values["logger"] or {},
+        quantiles=_quantiles(values),
         # runs of version 0.1 do not have these
         metrics=values.get("metrics", ["mae", "mse"]),
         save_every_n_epochs=values.get("save_every_n_epochs", 1),
@@ -222,6 +244,7 @@ def train_settings(config: DictConfig) -> TrainSettings:
     _check_integer("stride", settings.stride, minimum=1)
     _check_integer("seed", settings.seed, minimum=0)
     _check_integer("save_every_n_epochs", settings.save_every_n_epochs, minimum=0)
+    _check_choice("trainer.precision", settings.trainer.get("precision"), PRECISIONS)
     _check_integer("trainer.max_epochs", settings.trainer.get("max_epochs", 1), minimum=1)
     for key in ("input_chunk_length", "output_chunk_length", "training_length", "batch_size"):
         if key in settings.model:
@@ -238,6 +261,7 @@ def evaluate_settings(config: DictConfig) -> EvaluateSettings:
     _check_integer("stride", settings.stride, minimum=1)
     if settings.retrain is not False:
         _check_integer("retrain", settings.retrain, minimum=1)
+    _check_quantiles(settings.quantiles, settings.num_samples)
     return settings
 
 
@@ -245,6 +269,7 @@ def predict_settings(config: DictConfig) -> PredictSettings:
     """Check the config of ``predict.py``; raises UserError as ``train_settings`` does."""
     settings = _typed(PredictSettings, _fields(PredictSettings, plain(config)), "")
     _check_integer("horizon", settings.horizon, minimum=1)
+    _check_quantiles(settings.quantiles, settings.num_samples)
     return settings
 
 
@@ -300,6 +325,29 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
         _check_integer("data.n_series", data.n_series, minimum=1)
         _check_integer("data.length", data.length, minimum=1)
     return data
+
+
+def _quantiles(values: dict[str, Any]) -> QuantileSettings:
+    """Return the quantiles of a run; one of an older release has the default ones."""
+    names = {"quantiles": "levels", "num_samples": "num_samples", "seed": "seed"}
+    given = {name: values[key] for key, name in names.items() if key in values}
+    quantiles = _typed(QuantileSettings, given, "quantiles, ")
+    _check_quantiles(quantiles.levels, quantiles.num_samples)
+    return quantiles
+
+
+def _check_quantiles(levels: list[float] | None, num_samples: int | None) -> None:
+    _check_integer("num_samples", num_samples, minimum=1)
+    if levels is None:
+        return
+    inside = all(0 < level < 1 for level in levels)
+    increasing = all(low < high for low, high in pairwise(levels))
+    paired = all(isclose(a + b, 1) for a, b in zip(levels, reversed(levels), strict=True))
+    if not (inside and increasing and paired and 0.5 in levels):
+        raise UserError(
+            f"quantiles: {levels} must increase from above 0 to below 1, in pairs around 0.5, as "
+            "[0.1, 0.5, 0.9] does."
+        )
 
 
 def _check_columns(data: FileSettings) -> None:

@@ -1,16 +1,22 @@
 """What a finished run leaves behind to forecast with: the model and its fitted scalers."""
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.serialization.base import restricted_pickle_load
 from hydra.utils import get_class
+from numpy.typing import NDArray
 
-from .data import Scalers, SeriesSet
+from .data import IN_MEMORY, Scalers, SeriesSet, Storage
 from .errors import UserError
+from .flat import Steps
+from .inference import Forecasts, forecast_from, forecast_quantiles
+from .settings import QuantileSettings
 from .training import silence_few_workers_warning
 
 MODEL = "model.pt"
@@ -23,6 +29,39 @@ class Bundle:
 
     model: TorchForecastingModel
     scalers: Scalers
+
+    def forecast(
+        self,
+        data: SeriesSet,
+        starts: Sequence[Steps],
+        n: int,
+        quantiles: QuantileSettings,
+        storage: Storage = IN_MEMORY,
+    ) -> Forecasts:
+        """Forecast ``n`` steps from every start, in the original unit.
+
+        Args:
+            data: series in their original unit.
+            starts: for each series the positions after the last input steps, as in
+                ``inference.forecast_from``.
+            n: steps of a forecast.
+            quantiles: those of a model with a likelihood.
+            storage: where the scaled series are kept.
+
+        Raises:
+            UserError: as ``inference.forecast_from`` and ``inference.forecast_quantiles`` do.
+        """
+
+        def unscaled(values: list[NDArray[np.floating]]) -> list[NDArray[np.float64]]:
+            pairs = zip(values, data.names, strict=True)
+            return [self.scalers.inverse(own, name) for own, name in pairs]
+
+        scaled = self.scalers.transform(data, storage)
+        if self.model.likelihood is None:
+            return Forecasts(unscaled(forecast_from(self.model, scaled, starts, n)))
+        found = forecast_quantiles(self.model, scaled, starts, n, quantiles)
+        levels = {level: unscaled(values) for level, values in found.items()}
+        return Forecasts(levels[0.5], levels)
 
     def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
         """Return the series that the run was trained on, for each has its own scaler.

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -68,7 +69,8 @@ def report_errors() -> Iterator[None]:
         if isinstance(error, UserError):
             log.error("Error: %s", error)
         else:
-            log.error("Error: %s: %s%s", type(error).__name__, _one_line(error), _log_file())
+            message = shorten(str(error), 500, placeholder=" ...")
+            log.error("Error: %s: %s%s", type(error).__name__, message, _log_file())
         log.debug("Traceback of the error above", exc_info=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise JobError from error

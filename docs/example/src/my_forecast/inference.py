@@ -1,8 +1,9 @@
 """Forecasts from many origins of many series, their inputs gathered a batch at a time."""
 
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +13,29 @@ from darts.utils.data import TorchInferenceBatch, TorchInferenceDataset, TorchIn
 from numpy.typing import NDArray
 
 from .data import SeriesSet, parts
+from .errors import UserError
 from .flat import FlatSeries, Steps, steps_between
+from .settings import QuantileSettings
 
 # inputs that are predicted at once
 BATCH_SIZE = 1024
+# sampled values that are kept at once, a quarter of a gigabyte
+VALUES = 1 << 26
 
 Samples = TypeVar("Samples")
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of many series, one array of shape (starts, steps, components) per series.
+
+    Attributes:
+        point: what a model without a likelihood forecasts, else the median.
+        quantiles: by quantile, ``None`` for a model without a likelihood.
+    """
+
+    point: list[NDArray[np.float64]]
+    quantiles: dict[float, list[NDArray[np.float64]]] | None = None
 
 
 def forecast_from(
@@ -29,7 +47,7 @@ def forecast_from(
     input and one ``TimeSeries`` per forecast.
 
     Args:
-        model: trained.
+        model: trained, without a likelihood.
         data: scaled float32 series, deterministic.
         starts: for each series the positions after the last input steps, each at least
             ``model.input_chunk_length``. A model with an ``output_chunk_shift`` forecasts from so
@@ -42,18 +60,56 @@ def forecast_from(
     Raises:
         UserError: when covariates do not cover what a forecast reads.
     """
-    if not _gathers(model):
-        return _forecast_with_darts(model, data, starts, n)
-    predictions, _, _ = model.predict_from_dataset(
-        n=n,
-        dataset=InferenceWindows(model, data, starts, n),
-        batch_size=BATCH_SIZE,
-        verbose=False,
-        values_only=True,
-        dataloader_kwargs={"pin_memory": False, "collate_fn": _unchanged},
-    )
-    ends = np.cumsum([len(positions) for positions in starts])
-    return np.split(predictions[..., 0], ends[:-1])
+    [values] = _predicted(model, data, starts, n, sum(map(len, starts)))
+    return _by_series(values[..., 0], starts)
+
+
+def forecast_quantiles(
+    model: TorchForecastingModel,
+    data: SeriesSet,
+    starts: Sequence[Steps],
+    n: int,
+    quantiles: QuantileSettings,
+) -> dict[float, list[NDArray[np.floating]]]:
+    """Forecast quantiles from every start, with the weights as they are.
+
+    A model that learned quantiles gives them itself, as far as it predicts at once. Beyond that,
+    and for a model that learned a distribution, they are estimated from samples, step by step.
+    Quantiles of a step never cross: they are put in order (arXiv:0704.3649).
+
+    Args:
+        model: trained, with a likelihood.
+        data: as in ``forecast_from``.
+        starts: as in ``forecast_from``.
+        n: steps of a forecast.
+        quantiles: which, and how many samples are drawn of which seed.
+
+    Returns:
+        For each quantile what ``forecast_from`` returns.
+
+    Raises:
+        UserError: as ``forecast_from``, and when the model did not learn one of the quantiles.
+    """
+    levels, width = quantiles.levels, data.targets[0].n_components
+    learned = getattr(model.likelihood, "quantiles", None)
+    if learned is not None and (unknown := set(levels) - set(learned)):
+        raise UserError(f"quantiles: {min(unknown)} is none of those that were learned: {learned}.")
+    if learned is not None and n <= model.output_chunk_length:
+        chosen = [learned.index(level) for level in levels]
+        own = {"predict_likelihood_parameters": True}
+        [values] = _predicted(model, data, starts, n, sum(map(len, starts)), **own)
+        portions = [values.reshape(*values.shape[:2], width, -1)[..., chosen]]
+    else:
+        portion = max(1, VALUES // (quantiles.num_samples * n * width))
+        drawn = {
+            "num_samples": quantiles.num_samples,
+            # every portion draws on from where the last one stopped
+            "random_state": np.random.RandomState(quantiles.seed),
+        }
+        samples = _predicted(model, data, starts, n, portion, **drawn)
+        portions = [np.moveaxis(np.quantile(values, levels, axis=-1), 0, -1) for values in samples]
+    ordered = np.sort(np.concatenate(portions), axis=-1)
+    return {level: _by_series(ordered[..., number], starts) for number, level in enumerate(levels)}
 
 
 def last_start(model: TorchForecastingModel, data: SeriesSet, number: int, n: int) -> int:
@@ -108,6 +164,12 @@ class InferenceWindows(TorchInferenceDataset):
             values = np.stack([series.static_covariates_values() for series in data.targets])
             self._static = torch.from_numpy(values).float()
 
+    def part(self, begin: int, end: int) -> "InferenceWindows":
+        """Return consecutive forecasts, without copying values."""
+        part = copy(self)
+        part._series, part._start = self._series[begin:end], self._start[begin:end]
+        return part
+
     def __len__(self) -> int:
         """Return the number of forecasts."""
         return len(self._series)
@@ -151,10 +213,53 @@ def _gathers(model: TorchForecastingModel) -> bool:
     return model.min_input_chunk_length == model.input_chunk_length and not encodes
 
 
-def _forecast_with_darts(
-    model: TorchForecastingModel, data: SeriesSet, starts: Sequence[Steps], n: int
-) -> list[NDArray[np.float32]]:
-    """Do the work of ``forecast_from`` with ``predict``, one history per forecast."""
+def _predicted(
+    model: TorchForecastingModel,
+    data: SeriesSet,
+    starts: Sequence[Steps],
+    n: int,
+    portion: int,
+    **options: Any,
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the forecasts from all starts in order, at most ``portion`` at once.
+
+    Args:
+        model: as in ``forecast_from``.
+        data: as in ``forecast_from``.
+        starts: as in ``forecast_from``.
+        n: as in ``forecast_from``.
+        portion: bounds the memory that is used.
+        options: of Darts' ``predict_from_dataset``.
+
+    Yields:
+        Shape (forecasts, n, components, samples).
+    """
+    if not _gathers(model):
+        yield from _predicted_by_darts(model, data, starts, n, portion, **options)
+        return
+    windows = InferenceWindows(model, data, starts, n)
+    for begin in range(0, len(windows), portion):
+        predictions, _, _ = model.predict_from_dataset(
+            n=n,
+            dataset=windows.part(begin, begin + portion),
+            batch_size=BATCH_SIZE,
+            verbose=False,
+            values_only=True,
+            dataloader_kwargs={"pin_memory": False, "collate_fn": _unchanged},
+            **options,
+        )
+        yield predictions
+
+
+def _predicted_by_darts(
+    model: TorchForecastingModel,
+    data: SeriesSet,
+    starts: Sequence[Steps],
+    n: int,
+    portion: int,
+    **options: Any,
+) -> Iterator[NDArray[np.float32]]:
+    """Do the work of ``_predicted`` with ``predict``, one history per forecast."""
 
     def repeated(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
         if group is None:
@@ -162,16 +267,24 @@ def _forecast_with_darts(
         pairs = zip(group, starts, strict=True)
         return [series for series, positions in pairs for _ in positions]
 
-    histories = repeated(data.targets) or []
-    forecasts = model.predict(
-        n=n,
-        series=parts(histories, [0] * len(histories), np.concatenate(starts).tolist()),
-        past_covariates=repeated(data.past_covariates),
-        future_covariates=repeated(data.future_covariates),
-        verbose=False,
-        dataloader_kwargs={"pin_memory": False},
-    )
-    values = np.stack([forecast.values(copy=False) for forecast in forecasts])
+    ends = np.concatenate(starts).tolist()
+    histories = parts(repeated(data.targets) or [], [0] * len(ends), ends)
+    past, future = repeated(data.past_covariates), repeated(data.future_covariates)
+    for begin in range(0, len(histories), portion):
+        some = slice(begin, begin + portion)
+        forecasts = model.predict(
+            n=n,
+            series=histories[some],
+            past_covariates=past and past[some],
+            future_covariates=future and future[some],
+            verbose=False,
+            dataloader_kwargs={"pin_memory": False},
+            **options,
+        )
+        yield np.stack([forecast.all_values(copy=False) for forecast in forecasts])
+
+
+def _by_series(values: NDArray[np.floating], starts: Sequence[Steps]) -> list[NDArray[np.floating]]:
     return np.split(values, np.cumsum([len(positions) for positions in starts])[:-1])
 
 

@@ -7,9 +7,17 @@ LABELS = {"model": "model", "baseline": "seasonal naive"}
 WORST = 5
 
 
-def summary(metrics: Metrics, skill: Skill) -> str:
-    """Return the metrics of model and baseline as a table, the skill, and the worst series."""
+def summary(metrics: Metrics, skill: Skill, quantiles: dict[str, float]) -> str:
+    """Return the metrics of model and baseline as a table, the skill, and the worst series.
+
+    Args:
+        metrics: of model and baseline.
+        skill: of the model.
+        quantiles: scores of quantile forecasts; empty without them.
+    """
     lines = [*_table(metrics), _skill(skill)]
+    if quantiles:
+        lines.append("quantiles: " + ", ".join(f"{k} {v:.4g}" for k, v in quantiles.items()))
     if len(metrics.by_series) > 1:
         lines += _worst(metrics)
     return "\n".join(lines)

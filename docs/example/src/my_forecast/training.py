@@ -31,6 +31,8 @@ from .workload import measure
 
 # epochs that Darts trains without trainer.max_epochs
 DARTS_EPOCHS = 100
+# the loss that Darts would take, too
+MSE = "torch.nn.MSELoss"
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ def build_model(
     if not issubclass(model_class, TorchForecastingModel):
         raise UserError(f"model._target_: {name} is no torch forecasting model of Darts.")
     _check_types(model_class, arguments)
+    _check_likelihood(arguments)
     callbacks = list(_build(settings.callbacks).values())
     _check_monitors(callbacks, settings)
     callbacks += [OwnLoaders(settings.seed), LogWhenWritten()]
@@ -98,7 +101,7 @@ def build_model(
     loggers = list(_build(nodes).values())
     try:
         model: TorchForecastingModel = model_class(
-            **_build(arguments),
+            **_build_classes(_build(arguments)),
             random_state=settings.seed,
             show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs={
@@ -321,6 +324,44 @@ def _check_monitors(callbacks: list[Any], settings: TrainSettings) -> None:
                 f"callbacks: {type(callback).__name__} watches {callback.monitor}, but "
                 "data.validation_size is 0. Set data.validation_size=0.1 or callbacks=none."
             )
+
+
+def _check_likelihood(arguments: dict[str, Any]) -> None:
+    """Refuse what a likelihood would leave without effect, or would be spoilt by."""
+    likelihood = arguments.get("likelihood")
+    if likelihood is None:
+        return
+    if not isinstance(likelihood, dict):
+        raise UserError(f"model.likelihood: {likelihood!r} is none. Set likelihood=quantile.")
+    name = str(likelihood.get("_target_")).rsplit(".")[-1]
+    loss = (arguments.get("loss_fn") or {}).get("_target_", MSE)
+    if loss != MSE:
+        raise UserError(
+            f"model.loss_fn: a {name} is learned by its own loss, so {loss} has no effect. Leave "
+            "the loss out, or set likelihood=none."
+        )
+    if name != "QuantileRegression" and arguments.get("use_reversible_instance_norm"):
+        raise UserError(
+            f"model.use_reversible_instance_norm: it treats the parameters of a {name} as if they "
+            "were values. Set it to false, or set likelihood=quantile."
+        )
+
+
+def _build_classes(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Replace dotted paths by the classes, where Darts expects a class.
+
+    Raises:
+        UserError: when a class does not exist.
+    """
+    classes = {}
+    for key in ("optimizer_cls", "lr_scheduler_cls"):
+        path = arguments.get(key)
+        if isinstance(path, str):
+            try:
+                classes[key] = get_class(path)
+            except Exception as error:
+                raise UserError(f"model.{key}: there is no class {path!r}.") from error
+    return {**arguments, **classes}
 
 
 def _build(node: dict[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Scalers:
             future_covariates=scale("future_covariates"),
         )
 
-    def inverse(self, values: NDArray[np.float32], name: str) -> NDArray[np.float64]:
+    def inverse(self, values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
         """Bring forecasts of one series back to the original scale.
 
         Args:
