@@ -110,16 +110,53 @@ def transformer_hours() -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("tracker", ["tensorboard", "mlflow"])
-def test_a_tracker_logs_and_its_model_loads(render: Render, tracker: str) -> None:
-    project = render(tracker=tracker)
-    fast = ["data=synthetic", "data.n_series=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
-    run(project, sys.executable, "train.py", *fast)
+FAST = ["data=synthetic", "data.n_series=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]
+# what a tracker was told of the only run
+READ_MLFLOW = """
+import json, mlflow
+mlflow.set_tracking_uri("sqlite:///mlruns.db")
+client = mlflow.MlflowClient()
+(run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+files = [item.path for item in client.list_artifacts(run.info.run_id)]
+files += [item.path for item in client.list_artifacts(run.info.run_id, "bundle")]
+losses = [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")]
+print(json.dumps([run.info.status, run.data.params, run.data.metrics, files, losses]))
+"""
+READ_TENSORBOARD = """
+import sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+print(events.Tags()["images"], events.Tags()["scalars"])
+"""
+
+
+def test_mlflow_gets_settings_metrics_pictures_and_the_model(render: Render) -> None:
+    project = render(tracker="mlflow")
+    run(project, sys.executable, "train.py", *FAST, "hydra.run.dir=outputs/train/a/b")
+    (project / "outputs/train/a/b/record.json").unlink()
+    # a resumed run goes on in the same run of MLflow
+    run(project, sys.executable, "train.py", "resume=outputs/train/a/b")
     run(project, sys.executable, "predict.py", "run=latest", "output=forecast.csv")
-    if tracker == "mlflow":
-        assert (project / "mlruns.db").stat().st_size > 0
-    else:
-        assert list(project.glob("outputs/train/*/*/tensorboard/events.*"))
+    printed = run(project, sys.executable, "-c", READ_MLFLOW).splitlines()[-1]
+    status, params, metrics, files, losses = json.loads(printed)
+    scores = json.loads((project / "outputs/train/a/b/metrics.json").read_text())["test"]
+    assert status == "FINISHED"
+    assert params["data.n_series"] == "3"
+    assert metrics["test/model/mae"] == pytest.approx(scores["model"]["mae"])
+    assert {"forecast.png", "config.yaml", "record.json", "bundle/model.pt.ckpt"} <= set(files)
+    assert len(losses) == 2
+
+
+def test_tensorboard_gets_metrics_and_pictures(render: Render) -> None:
+    project = render(tracker="tensorboard")
+    run(project, sys.executable, "train.py", *FAST, "hydra.run.dir=outputs/train/a/b")
+    run(project, sys.executable, "predict.py", "run=latest", "output=forecast.csv")
+    folder = "outputs/train/a/b/tensorboard"
+    printed = run(project, sys.executable, "-c", READ_TENSORBOARD, folder)
+    assert "forecast" in printed
+    assert "test/model/mae" in printed
+    assert "val_loss" in printed
 
 
 def test_the_default_run_beats_the_baseline_clearly(render: Render) -> None:

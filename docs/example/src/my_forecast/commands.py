@@ -43,11 +43,13 @@ from .settings import (
     QuantileSettings,
     TrainSettings,
     evaluate_settings,
+    plain,
     predict_settings,
     train_settings,
 )
 from .skill import Skill, measure_skill, skill_by_series
 from .summary import summary
+from .tracking import track_results, track_settings
 from .training import (
     build_model,
     fit_model,
@@ -83,9 +85,11 @@ def train(config: DictConfig) -> None:
     clock = _Clock()
 
     model = build_model(settings, run_dir, point)
-    if settings.finetune is not None:
+    if settings.finetune is not None and point is None:
         source = find_run(settings.finetune, "finetune")
         start_from(source / BUNDLE, model, read_settings(source).model, settings.model)
+    loggers = model.trainer_params["logger"]
+    track_settings(loggers, plain(config))
     with open_storage(settings.data.storage, run_dir) as storage:
         prepared = prepare_data(model, settings, storage)
         data, split, scalers = prepared.data, prepared.split, prepared.scalers
@@ -114,6 +118,7 @@ def train(config: DictConfig) -> None:
         record = run_record(settings, plan, fingerprint(data), clock.seconds)
 
     write_json(run_dir / RECORD, record)
+    track_results(loggers, run_dir)
     print(summary(metrics, skill, quantiles))
     print(f"Saved in {_shown(run_dir)}")
 
