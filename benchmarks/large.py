@@ -103,6 +103,7 @@ def _settings(path: Path, folder: str) -> TrainSettings:
             "train",
             [
                 *("data=parquet", f"data.path={path}", "data.series_column=series"),
+                *("data.time_column=time", "data.target_columns=[value]"),
                 *("data.scaler=none", "model=nlinear", f"model.input_chunk_length={INPUT}"),
                 *(f"horizon={OUTPUT}", f"model.batch_size={BATCH}", "trainer=cpu"),
                 *("callbacks=none", "logger=none", "+trainer.max_steps=1"),

@@ -90,6 +90,7 @@ def _train(data: Path, folder: Path, loader: list[str]) -> float:
             [
                 "train.py",
                 *("data=parquet", f"data.path={data}", "data.series_column=series"),
+                *("data.time_column=time", "data.target_columns=[value]"),
                 *("data.season_length=24", "data.scaler=none"),
                 *("model=nlinear", f"model.input_chunk_length={INPUT}", f"horizon={OUTPUT}"),
                 *(f"model.batch_size={BATCH}", f"stride={OUTPUT}"),

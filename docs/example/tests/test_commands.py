@@ -164,7 +164,7 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
         ("train", ["model.input_chunk_length=1.5"], "model.input_chunk_length: 1.5 must be"),
         ("train", ["data.test_size=1.5"], "data.test_size: 1.5 must be a fraction"),
         ("train", ["data.test_size=big"], "data.test_size: Value 'big'"),
-        ("train", ["data.fill=guess"], "data.fill: 'guess' is none of forbid, linear"),
+        ("train", ["data.fill=guess"], "data.fill: 'guess' is none of forbid, linear, seasonal"),
         ("train", ["+data.colour=red"], "data.colour: Key 'colour' not in 'Co2Settings'"),
         ("train", ["dataloader.num_workers=-1"], "dataloader.num_workers: -1 is negative"),
         (
@@ -183,6 +183,22 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
             "train",
             ["data=csv", "data.path=x.csv", "data.target_columns=[a,a]"],
             "data.target_columns: .* names a column twice",
+        ),
+        ("train", ["data=csv", "data.path=[]"], r"data.path: \[\] must be a text, or a list of"),
+        (
+            "train",
+            ["data=csv", "data.path=x.csv", "data.series_column=3"],
+            "data.series_column: 3 must be a text, or a list of texts",
+        ),
+        (
+            "train",
+            ["data=csv", "data.path=x.csv", "data.duplicates=sum"],
+            "data.duplicates: 'sum' is none of refuse, first, last, mean",
+        ),
+        (
+            "train",
+            ["data=csv", "data.path=x.csv", "data.decimal=point"],
+            "data.decimal: 'point' must be one character",
         ),
         ("train", ["data=csv", "data.path=gone.csv"], "data.path: there is no file 'gone.csv'"),
         ("train", ["save_every_n_epochs=-1"], "save_every_n_epochs: -1 must be a whole number"),
@@ -248,7 +264,6 @@ LONG_FILE = [
     "model=tide",
     "data=csv",
     "data.path=long.csv",
-    "data.series_column=id",
     "horizon=3",
     "model.input_chunk_length=6",
     "trainer.max_epochs=1",
@@ -258,7 +273,7 @@ LONG_FILE = [
 def write_long_file(path: Path, ids: str, days: int) -> None:
     """Write series that differ by 100 from one to the next."""
     rows = [f"{id_},{day},{ord(id_) * 100 + day % 7}" for id_ in ids for day in range(days)]
-    path.write_text("\n".join(["id,time,value", *rows]))
+    path.write_text("\n".join(["unique_id,ds,y", *rows]))
 
 
 def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir: Path) -> None:
@@ -270,7 +285,7 @@ def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir:
     table = pd.read_csv(workdir / "f.csv")
     assert table["series"].tolist() == ["a"] * 3 + ["b"] * 3
     assert table["time"].tolist() == [70, 71, 72] * 2
-    assert (table["value"] // 100).tolist() == [97] * 3 + [98] * 3
+    assert (table["y"] // 100).tolist() == [97] * 3 + [98] * 3
 
     write_long_file(workdir / "other.csv", "bc", 70)
     finished = run("evaluate", "run=latest", "data_path=other.csv")
@@ -307,7 +322,7 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
 def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:
     rows = [f"{day},{day % 7},{day % 2}" for day in range(80)]
     known = [f"{day},,{day % 2}" for day in range(80, 90)]
-    (workdir / "x.csv").write_text("\n".join(["time,value,event", *rows, *known]))
+    (workdir / "x.csv").write_text("\n".join(["ds,y,event", *rows, *known]))
     events = ["data=csv", "data.path=x.csv", "data.future_covariates_columns=[event]"]
     short = ["model=tide", "horizon=3", "model.input_chunk_length=6", "trainer.max_epochs=1"]
     assert run("train", *events, *short).code == 0
@@ -317,7 +332,7 @@ def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> N
     assert "needs them until 90" in finished.out + finished.err
     # with a shorter horizon the model still reads 3 steps of covariates
     assert run("evaluate", "run=latest", "horizon=1").code == 0
-    (workdir / "y.csv").write_text("\n".join(["time,value,event", *rows]))
+    (workdir / "y.csv").write_text("\n".join(["ds,y,event", *rows]))
     assert run("evaluate", "run=latest", "horizon=1", "data_path=y.csv").code == 0
 
 

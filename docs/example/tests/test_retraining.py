@@ -29,7 +29,7 @@ def write_series(path: Path, lengths: dict[str, int]) -> None:
     tables = []
     for name, length in lengths.items():
         steps = np.random.default_rng(len(name)).standard_normal(length) * np.arange(length)
-        tables.append(pd.DataFrame({"id": name, "time": range(length), "value": steps.cumsum()}))
+        tables.append(pd.DataFrame({"unique_id": name, "ds": range(length), "y": steps.cumsum()}))
     pd.concat(tables).to_csv(path, index=False)
 
 
@@ -71,6 +71,7 @@ def test_series_with_fewer_origins_stay_in_the_training(run: Run, workdir: Path)
     write_series(workdir / "all.csv", {"long": 100, "s": 70})
     panel = ["data.path=all.csv", "data.series_column=id", "data.test_size=0.2"]
     panel.append("likelihood=quantile")
+    panel = ["data.path=all.csv", "data.test_size=0.2"]
     assert run("train", *SHORT, *panel).code == 0
     assert run("evaluate", "run=latest", "accelerator=cpu", "retrain=4").code == 0
     scores = json.loads((newest(workdir, "evaluate") / "metrics.json").read_text())

@@ -92,7 +92,7 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
     if group == "data" or any(item.startswith("data.path") for item in extra):
         fast = [item for item in fast if not item.startswith(("data=", *SYNTHETIC_KEYS))]
         rows = [f"{day},{day % 7}" for day in range(80)]
-        (workdir / "series.csv").write_text("time,value\n" + "\n".join(rows))
+        (workdir / "series.csv").write_text("ds,y\n" + "\n".join(rows))
         pd.read_csv(workdir / "series.csv").to_parquet(workdir / "series.parquet")
         channels = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
         hours = pd.date_range("2016-07-01", periods=80, freq="h")

@@ -16,7 +16,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from .errors import UserError
 
 AUTO = "auto"
-FILLS = ("forbid", "linear")
+DUPLICATES = ("refuse", "first", "last", "mean")
+FILLS = ("forbid", "linear", "seasonal", "zero")
 DEVICES = ("host", "accelerator")
 SAMPLINGS = ("darts", "uniform")
 SHORT_SERIES = ("refuse", "drop")
@@ -80,15 +81,19 @@ class Co2Settings(DataSettings):
 
 @dataclass(kw_only=True)
 class FileSettings(DataSettings):
-    """One file: wide (a column a component) or long (``series_column`` names the series)."""
+    """Files: wide (a column a component) or long (``series_column`` names the series)."""
 
-    path: str
+    # a file, a folder, a pattern with *, or a list of these
+    path: Any
     time_column: str
     target_columns: list[str]
     past_covariates_columns: list[str]
     future_covariates_columns: list[str]
-    series_column: str | None
+    # a column, or a list of columns; auto: unique_id, if there is such a column; None: none
+    series_column: Any
     frequency: str | None
+    # rows of one series and time: refuse, or keep the first, the last or their mean
+    duplicates: str = "refuse"
     # the last time that is read; None: all
     end: str | None = None
     # a series for each target column, so that one model learns from all of them
@@ -101,6 +106,8 @@ class CsvSettings(FileSettings):
 
     time_format: str | None
     separator: str
+    # sign in front of the decimals of a number
+    decimal: str = "."
 
 
 @dataclass(kw_only=True)
@@ -318,9 +325,14 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     for key in ("validation_size", "test_size"):
         _check_size(f"data.{key}", getattr(data, key))
     if isinstance(data, FileSettings):
+        _check_texts("data.path", data.path)
+        _check_texts("data.series_column", data.series_column, optional=True)
+        _check_choice("data.duplicates", data.duplicates, DUPLICATES)
         _check_columns(data)
-    if isinstance(data, CsvSettings) and len(data.separator) != 1:
-        raise UserError(f"data.separator: {data.separator!r} must be one character.")
+    if isinstance(data, CsvSettings):
+        for key in ("separator", "decimal"):
+            if len(getattr(data, key)) != 1:
+                raise UserError(f"data.{key}: {getattr(data, key)!r} must be one character.")
     if isinstance(data, SyntheticSettings):
         _check_integer("data.n_series", data.n_series, minimum=1)
         _check_integer("data.length", data.length, minimum=1)
@@ -378,6 +390,20 @@ def _fields(schema: type[Any], values: dict[str, Any]) -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
+
+
+def listed(value: str | list[str] | None) -> list[str]:
+    """Return a setting that may be one text, several or none as a list."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _check_texts(key: str, value: object, optional: bool = False) -> None:
+    """Accept a text or a list of texts."""
+    if value is None and optional:
+        return
+    texts = value if isinstance(value, list) else [value]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{key}: {value!r} must be a text, or a list of texts.")
 
 
 def _check_choice(key: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -7,18 +7,20 @@ import pandas as pd
 from darts import TimeSeries
 
 from ..errors import UserError
+from .report import Report
 from .series import SeriesSet, parts
 
 
-def until(data: SeriesSet, end: str) -> SeriesSet:
+def until(data: SeriesSet, end: str, report: Report) -> SeriesSet:
     """Cut every target after ``end``; covariates, which may be known longer, stay as they are.
 
     Args:
         data: the series.
         end: the last time that is kept, as a date or, where times are numbers, a number.
+        report: where series that have too few steps until then are added.
 
     Raises:
-        UserError: when ``end`` is no time of that kind, or a series begins after it.
+        UserError: when ``end`` is no time of that kind.
     """
     stops = []
     for name, series in zip(data.names, data.targets, strict=True):
@@ -30,8 +32,13 @@ def until(data: SeriesSet, end: str) -> SeriesSet:
             raise UserError(message) from error
         stop = int(np.searchsorted(series.time_index, last, side="right"))
         if stop < 3:
-            raise UserError(f"data.end: {name} has {stop} steps until {end}; three are needed.")
-        stops.append(stop)
+            report.add(
+                f"too few steps until data.end={end}",
+                "Set it to a later time, or remove the series.",
+                series=[name],
+                examples=[f"{stop} step{'s' if stop != 1 else ''}"],
+            )
+        stops.append(max(stop, 1))
     return replace(data, targets=parts(data.targets, [0] * len(stops), stops))
 
 

@@ -9,16 +9,14 @@ from darts import TimeSeries
 
 from ..settings import (
     Co2Settings,
-    CsvSettings,
     DataSettings,
     FileSettings,
-    ParquetSettings,
     SyntheticSettings,
+    listed,
 )
 from .arrange import one_series_a_component, until
-from .csv_file import read_csv
-from .gaps import fill_gaps
-from .parquet_file import read_parquet
+from .gaps import fill_gaps, warn_of_constants
+from .report import Report
 from .series import SeriesSet
 from .storage import IN_MEMORY, Storage
 
@@ -39,16 +37,25 @@ def load_data(settings: DataSettings, storage: Storage = IN_MEMORY) -> SeriesSet
     Raises:
         UserError: when the data cannot be read or is not fit for training.
     """
-    if isinstance(settings, ParquetSettings):
-        data = read_parquet(settings, storage)
-    else:
-        data = _SOURCES[type(settings)](settings)
     if isinstance(settings, FileSettings):
+        # with pandera, which no other source needs
+        from .files import read_files
+
+        report = Report(", ".join(listed(settings.path)))
+        data = read_files(settings, storage, report)
+        if not data.names:
+            report.refuse()
         if settings.end is not None:
-            data = until(data, settings.end)
+            data = until(data, settings.end, report)
         if settings.component_series:
             data = one_series_a_component(data)
-    return fill_gaps(data, settings.fill)
+    else:
+        report = Report(settings.source)
+        data = _SOURCES[type(settings)](settings)
+    data = fill_gaps(data, settings, report)
+    report.refuse()
+    warn_of_constants(data)
+    return data
 
 
 def load_co2(settings: Co2Settings) -> SeriesSet:
@@ -84,6 +91,5 @@ def make_synthetic(settings: SyntheticSettings) -> SeriesSet:
 
 _SOURCES: dict[type[DataSettings], Callable[[Any], SeriesSet]] = {
     Co2Settings: load_co2,
-    CsvSettings: read_csv,
     SyntheticSettings: make_synthetic,
 }
