@@ -310,10 +310,10 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
         for file in files:
             assert run("predict", "run=latest", f"output={file}", f"horizon={horizon}").code == 0
         table, again = (pd.read_csv(workdir / file) for file in files)
-        assert list(table) == ["series", "time", "value", "value_q0.1", "value_q0.9"]
+        assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
         assert len(table) == 2 * horizon
-        assert (table["value_q0.1"] <= table["value"]).all()
-        assert (table["value"] <= table["value_q0.9"]).all()
+        assert (table["y_q0.1"] <= table["y"]).all()
+        assert (table["y"] <= table["y_q0.9"]).all()
         pd.testing.assert_frame_equal(table, again, check_exact=True)
     finished = run("predict", "run=latest", "output=r.csv", "quantiles=[0.05,0.5,0.95]")
     assert "quantiles: 0.05 is none of those that were learned" in finished.out + finished.err

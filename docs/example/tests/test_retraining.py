@@ -69,9 +69,7 @@ def test_retraining_is_a_run_for_every_few_origins(run: Run, workdir: Path) -> N
 
 def test_series_with_fewer_origins_stay_in_the_training(run: Run, workdir: Path) -> None:
     write_series(workdir / "all.csv", {"long": 100, "s": 70})
-    panel = ["data.path=all.csv", "data.series_column=id", "data.test_size=0.2"]
-    panel.append("likelihood=quantile")
-    panel = ["data.path=all.csv", "data.test_size=0.2"]
+    panel = ["data.path=all.csv", "data.test_size=0.2", "likelihood=quantile"]
     assert run("train", *SHORT, *panel).code == 0
     assert run("evaluate", "run=latest", "accelerator=cpu", "retrain=4").code == 0
     scores = json.loads((newest(workdir, "evaluate") / "metrics.json").read_text())
