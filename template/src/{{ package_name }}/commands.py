@@ -55,6 +55,7 @@ from .training import (
     fit_model,
     make_windows,
     prepare_data,
+    steps_ahead,
     supported_covariates,
 )
 from .workload import GATHERED
@@ -130,7 +131,7 @@ def evaluate(config: DictConfig) -> None:
     run_dir = find_run(wanted.run)
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
-    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
+    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
     data, split = split_data(
         data,
         settings.data,
@@ -164,7 +165,7 @@ def predict(config: DictConfig) -> None:
     run_dir = find_run(wanted.run)
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
-    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator)
+    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
     forecasts = forecast(bundle, data, horizon, _wanted_quantiles(wanted, settings))
     write_table(forecast_table(data.names, forecasts), output)
     picture = output.with_suffix(".png")
@@ -191,7 +192,7 @@ def _wanted_quantiles(
 
 
 def _load_run(
-    run_dir: Path, settings: TrainSettings, data_path: str | None, accelerator: str
+    run_dir: Path, settings: TrainSettings, data_path: str | None, accelerator: str, horizon: int
 ) -> tuple[Bundle, SeriesSet]:
     device = machines.resolve_accelerator(accelerator)
     bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], device)
@@ -200,7 +201,8 @@ def _load_run(
         if not isinstance(source, FileSettings):
             raise UserError(f"data_path: the run was trained on {source.source}, not on a file.")
         source = replace(source, path=data_path)
-    data = bundle.match(load_data(source), drop=source.short_series == "drop")
+    data = load_data(source, ahead=steps_ahead(bundle.model, horizon))
+    data = bundle.match(data, drop=source.short_series == "drop")
     return bundle, supported_covariates(bundle.model, data)
 
 

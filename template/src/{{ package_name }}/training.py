@@ -189,7 +189,8 @@ def prepare_data(
     Raises:
         UserError: when the data cannot be read or is too short for the model.
     """
-    data = supported_covariates(model, load_data(settings.data, storage))
+    ahead = steps_ahead(model, settings.horizon)
+    data = supported_covariates(model, load_data(settings.data, storage, ahead))
     data, split = split_data(
         data,
         settings.data,
@@ -197,7 +198,7 @@ def prepare_data(
         train_length=model.min_train_series_length,
         output_length=model.output_chunk_length,
     )
-    scalers = fit_scalers(data, split, settings.data.scaler)
+    scalers = fit_scalers(data, split, settings.data.scaler, settings.data.scaler_fit)
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 
 
@@ -291,6 +292,11 @@ def _datasets(
         max_samples_per_ts=settings.max_samples_per_ts,
     )
     return arguments["train_dataset"], arguments["val_dataset"]
+
+
+def steps_ahead(model: TorchForecastingModel, horizon: int) -> int:
+    """Return how many steps after a series a forecast reads future covariates."""
+    return int(max(horizon, model.output_chunk_length) + model.output_chunk_shift)
 
 
 def look_back(model: TorchForecastingModel) -> int:

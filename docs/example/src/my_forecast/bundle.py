@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.serialization import safe_globals
 from darts.utils.serialization.base import restricted_pickle_load
 from hydra.utils import get_class
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class Bundle:
         return Forecasts(levels[0.5], levels)
 
     def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
-        """Return the series that the run was trained on, for each has its own scaler.
+        """Return the series that the run was trained on, where each has its own scaler.
 
         A single series may have another name, for it may come from another file.
 
@@ -76,7 +77,7 @@ class Bundle:
             UserError: when series are missing, or new and not to be left out.
         """
         known, names = self.scalers.names, data.names
-        if names == known or len(names) == len(known) == 1:
+        if names == known or len(names) == len(known) == 1 or self.scalers.take_any_series:
             return data
         new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
         if missing or (new and not drop):
@@ -126,7 +127,8 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     model = TorchForecastingModel.load(
         str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
     )
-    with (folder / SCALERS).open("rb") as file:
+    # functions of the scaler ``log``
+    with (folder / SCALERS).open("rb") as file, safe_globals([np.log1p, np.expm1]):
         fitted = restricted_pickle_load(file)
     return Bundle(model=model, scalers=Scalers(**fitted))
 

@@ -23,7 +23,8 @@ SAMPLINGS = ("darts", "uniform")
 SHORT_SERIES = ("refuse", "drop")
 STORAGES = ("memory", "mmap")
 WEIGHTS = (None, "linear", "exponential")
-SCALERS = ("standard", "minmax", "none")
+SCALERS = ("standard", "minmax", "robust", "log", "box_cox", "yeo_johnson", "none")
+SCALER_FITS = ("series", "global")
 # those of darts.metrics that measure point forecasts, whatever the number of steps
 METRICS = (
     "mae",
@@ -58,6 +59,15 @@ class DataSettings:
     test_size: float
     fill: str
     scaler: str
+    # times at which these parts begin, in place of their sizes
+    validation_start: str | None = None
+    test_start: str | None = None
+    # one scaler for each series, or one for all: series or global
+    scaler_fit: str = "series"
+    # attributes of the date that become future covariates, such as hour
+    calendar: list[str] = field(default_factory=list)
+    # country whose holidays become a future covariate, such as DE
+    holidays: str | None = None
     # too short for one window and one test forecast: refuse or drop
     short_series: str = "refuse"
     # how often windows of short series are drawn: darts or uniform
@@ -314,6 +324,7 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     data = _typed(SOURCES[source], values, "data.")
     _check_choice("data.fill", data.fill, FILLS)
     _check_choice("data.scaler", data.scaler, SCALERS)
+    _check_choice("data.scaler_fit", data.scaler_fit, SCALER_FITS)
     _check_choice("data.short_series", data.short_series, SHORT_SERIES)
     _check_choice("data.sampling", data.sampling, SAMPLINGS)
     _check_choice("data.sample_weight", data.sample_weight, WEIGHTS)

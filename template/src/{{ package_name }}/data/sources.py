@@ -15,6 +15,7 @@ from ..settings import (
     listed,
 )
 from .arrange import one_series_a_component, until
+from .calendar import add_calendar
 from .gaps import fill_gaps, warn_of_constants
 from .report import Report
 from .series import SeriesSet
@@ -24,12 +25,13 @@ from .storage import IN_MEMORY, Storage
 DAYS_AHEAD = 90
 
 
-def load_data(settings: DataSettings, storage: Storage = IN_MEMORY) -> SeriesSet:
+def load_data(settings: DataSettings, storage: Storage = IN_MEMORY, ahead: int = 0) -> SeriesSet:
     """Load the series that ``settings`` describe, with gaps treated as ``settings.fill`` says.
 
     Args:
         settings: of the source.
         storage: where the values of large files are kept.
+        ahead: steps after the end of the series for which ``data.calendar`` is wanted.
 
     Returns:
         Series without missing values, in the precision of their source.
@@ -55,7 +57,7 @@ def load_data(settings: DataSettings, storage: Storage = IN_MEMORY) -> SeriesSet
     data = fill_gaps(data, settings, report)
     report.refuse()
     warn_of_constants(data)
-    return data
+    return add_calendar(data, settings.calendar, settings.holidays, ahead)
 
 
 def load_co2(settings: Co2Settings) -> SeriesSet:

@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 from darts import TimeSeries
 
-from ..errors import UserError
 from .report import Report
-from .series import SeriesSet, parts
+from .series import SeriesSet, parts, position
 
 
 def until(data: SeriesSet, end: str, report: Report) -> SeriesSet:
@@ -24,13 +21,7 @@ def until(data: SeriesSet, end: str, report: Report) -> SeriesSet:
     """
     stops = []
     for name, series in zip(data.names, data.targets, strict=True):
-        try:
-            last = pd.Timestamp(end) if series.has_datetime_index else int(end)
-        except ValueError as error:
-            kind = "date" if series.has_datetime_index else "whole number"
-            message = f"data.end: {end!r} is no {kind}, which the times of {name} are."
-            raise UserError(message) from error
-        stop = int(np.searchsorted(series.time_index, last, side="right"))
+        stop = position(series, end, "data.end", side="right")
         if stop < 3:
             report.add(
                 f"too few steps until data.end={end}",

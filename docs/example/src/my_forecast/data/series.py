@@ -3,11 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from darts import TimeSeries
 from numpy.typing import NDArray
+
+from ..errors import UserError
 
 # rows whose fingerprint is taken at once; all at once would take the memory of the data twice
 _ROWS = 1 << 16
@@ -93,6 +96,30 @@ def parts(
             )
         )
     return found
+
+
+def position(
+    series: TimeSeries, time: str, key: str, side: Literal["left", "right"] = "left"
+) -> int:
+    """Return the first position of a series at or after a time, or after it (``right``).
+
+    Args:
+        series: with dates or whole numbers as times.
+        time: a date such as 2018-02-20T23:00, or a number.
+        key: the setting that holds it, for messages.
+        side: as in ``numpy.searchsorted``.
+
+    Raises:
+        UserError: when ``time`` is no time of the kind that the series has.
+    """
+    try:
+        value = pd.Timestamp(time) if series.has_datetime_index else int(time)
+    except ValueError as error:
+        kind = "date" if series.has_datetime_index else "whole number"
+        raise UserError(
+            f"{key}: {time!r} is no {kind}, which the times of the data are."
+        ) from error
+    return int(series.time_index.searchsorted(value, side=side))
 
 
 def fingerprint(data: SeriesSet) -> str:

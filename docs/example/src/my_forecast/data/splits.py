@@ -7,7 +7,7 @@ from darts import TimeSeries
 
 from ..errors import UserError
 from ..settings import DataSettings
-from .series import SeriesSet, parts
+from .series import SeriesSet, parts, position
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,9 @@ def split_data(
 
     Args:
         data: the series.
-        settings: ``validation_size`` and ``test_size`` as fractions or steps; ``season_length``,
-            which the baseline repeats; ``short_series``, what to do with those too short.
+        settings: ``validation_size`` and ``test_size`` as fractions or steps, or
+            ``validation_start`` and ``test_start`` as times; ``season_length``, which the baseline
+            repeats; ``short_series``, what to do with those too short.
         horizon: steps of one test forecast.
         train_length: steps that the model needs to see at least one training window.
         output_length: steps that a validation window predicts.
@@ -56,15 +57,16 @@ def split_data(
         The series that are long enough, and their division.
 
     Raises:
-        UserError: when no series is long enough, or one is not and they are to be refused.
+        UserError: when no series is long enough, or one is not and they are to be refused; when a
+            start is no time of the kind that the series have.
     """
     parts: list[tuple[int, int]] = []
     faults: dict[int, str] = {}
     for number, series in enumerate(data.targets):
-        test = _steps(settings.test_size, len(series))
-        validation = _steps(settings.validation_size, len(series))
-        train = len(series) - test - validation
-        parts.append((train, train + validation))
+        train_end, test_start = _divide(series, settings)
+        train, validation = train_end, test_start - train_end
+        test = len(series) - test_start
+        parts.append((train_end, test_start))
         fault = _fault(train, validation, test, settings, horizon, train_length, output_length)
         if fault:
             faults[number] = f"{data.names[number]}, {len(series)} steps: {fault}"
@@ -81,6 +83,17 @@ def split_data(
     kept = [number for number in range(len(parts)) if number not in faults]
     split = Split([parts[number][0] for number in kept], [parts[number][1] for number in kept])
     return (data.select(kept) if faults else data), split
+
+
+def _divide(series: TimeSeries, settings: DataSettings) -> tuple[int, int]:
+    """Return the positions at which training and validation part end."""
+    test_start = len(series) - _steps(settings.test_size, len(series))
+    if settings.test_start is not None:
+        test_start = position(series, settings.test_start, "data.test_start")
+    train_end = test_start - _steps(settings.validation_size, len(series))
+    if settings.validation_start is not None:
+        train_end = position(series, settings.validation_start, "data.validation_start")
+    return min(train_end, test_start), test_start
 
 
 def _fault(
