@@ -33,6 +33,7 @@ from .record import (
     write_config,
     write_json,
 )
+from .report import REPORT, describe_run, write_report
 from .resuming import load_point, requeue_on_signal
 from .retraining import Retraining, backtest_retrained
 from .settings import (
@@ -117,6 +118,8 @@ def train(config: DictConfig) -> None:
         metrics, skill, quantiles = _write_results(run_dir, data, result, settings.metrics)
         clock.lap("evaluate")
         record = run_record(settings, plan, fingerprint(data), clock.seconds)
+        run = describe_run(run_dir, record, f"Run {_shown(run_dir)}", _what(settings, result))
+        write_report(run_dir / REPORT, run, data, result, metrics, skill, quantiles)
 
     write_json(run_dir / RECORD, record)
     track_results(loggers, run_dir)
@@ -151,8 +154,12 @@ def evaluate(config: DictConfig) -> None:
     names = wanted.metrics or settings.metrics
     metrics, skill, quantiles = _write_results(output_dir, data, result, names)
     plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
-    windows = sum(len(starts) for starts in result.starts)
-    print(f"{windows} forecasts of {horizon} steps by {run_dir}")
+    done = f"{_what(settings, result)} by {_shown(run_dir)}"
+    if wanted.retrain:
+        done += f", trained again for every {wanted.retrain} origins"
+    run = describe_run(run_dir, read_record(run_dir), f"Evaluation {_shown(output_dir)}", done)
+    write_report(output_dir / REPORT, run, data, result, metrics, skill, quantiles)
+    print(done)
     print(summary(metrics, skill, quantiles))
     print(f"Saved in {_shown(output_dir)}")
 
@@ -240,6 +247,13 @@ def _write_results(
     metrics.by_series.to_csv(folder / "metrics_by_series.csv", index=False)
     _plot_last_window(folder / "forecast.png", data, result)
     return metrics, skill, quantiles
+
+
+def _what(settings: TrainSettings, result: Backtest) -> str:
+    model = settings.model["_target_"].split(".")[-1]
+    windows = sum(len(starts) for starts in result.starts)
+    steps = result.truth[0].shape[1]
+    return f"{model} on {settings.data.source}: {windows} forecasts of {steps} steps"
 
 
 def _plot_last_window(path: Path, data: SeriesSet, result: Backtest) -> None:

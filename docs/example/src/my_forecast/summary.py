@@ -15,12 +15,28 @@ def summary(metrics: Metrics, skill: Skill, quantiles: dict[str, float]) -> str:
         skill: of the model.
         quantiles: scores of quantile forecasts; empty without them.
     """
-    lines = [*_table(metrics), _skill(skill)]
+    lines = [*_table(metrics), f"skill: {skill_sentence(skill)}"]
     if quantiles:
         lines.append("quantiles: " + ", ".join(f"{k} {v:.4g}" for k, v in quantiles.items()))
     if len(metrics.by_series) > 1:
         lines += _worst(metrics)
     return "\n".join(lines)
+
+
+def skill_sentence(skill: Skill) -> str:
+    """Say how much better than the baseline the model is, and whether that may be chance."""
+    if skill.score is None:
+        return "none, for the seasonal naive forecast has no error"
+    better = "better" if skill.score >= 0 else "worse"
+    text = f"MAE {abs(skill.score):.1%} {better} than the seasonal naive forecast"
+    if skill.p_value is None:
+        return f"{text}; the test part is too short to say whether by chance"
+    return f"{text} (p = {skill.p_value:.2g}, t-test over {skill.blocks} blocks of time)"
+
+
+def format_number(value: float | None) -> str:
+    """Return four significant digits, or ``none``."""
+    return "none" if value is None or value != value else f"{value:.4g}"
 
 
 def _table(metrics: Metrics) -> list[str]:
@@ -30,19 +46,9 @@ def _table(metrics: Metrics) -> list[str]:
         rows[f"{LABELS[forecast]}, standardised"] = values
     lines = [f"{'test':28}" + "".join(f"{name.upper():>12}" for name in names)]
     for label, values in rows.items():
-        cells = [_cell(values[name]) if name in values else "" for name in names]
+        cells = [format_number(values[name]) if name in values else "" for name in names]
         lines.append((f"{label:28}" + "".join(f"{cell:>12}" for cell in cells)).rstrip())
     return lines
-
-
-def _skill(skill: Skill) -> str:
-    if skill.score is None:
-        return "skill: none, for the seasonal naive forecast has no error"
-    better = "better" if skill.score >= 0 else "worse"
-    text = f"skill: MAE {abs(skill.score):.1%} {better} than the seasonal naive forecast"
-    if skill.p_value is None:
-        return f"{text}; the test part is too short to say whether by chance"
-    return f"{text} (p = {skill.p_value:.2g}, t-test over {skill.blocks} blocks of time)"
 
 
 def _worst(metrics: Metrics) -> list[str]:
@@ -54,7 +60,3 @@ def _worst(metrics: Metrics) -> list[str]:
     for _, row in worst.iterrows():
         lines.append(f"{row['series']:{width}}" + "".join(f"{row[c]:16.4g}" for c in columns))
     return lines
-
-
-def _cell(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
