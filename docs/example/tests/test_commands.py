@@ -305,18 +305,34 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
     evaluated = json.loads(next(workdir.glob("outputs/evaluate/*/*/metrics.json")).read_text())
     assert evaluated == trained
     # farther than the model predicts at once: from samples, which repeat
-    for horizon in (3, 5):
-        files = [f"{name}{horizon}.csv" for name in "pq"]
-        for file in files:
-            assert run("predict", "run=latest", f"output={file}", f"horizon={horizon}").code == 0
-        table, again = (pd.read_csv(workdir / file) for file in files)
+    tables = []
+    for number, horizon in enumerate([3, 5, 5]):
+        file = f"{number}.csv"
+        assert run("predict", "run=latest", f"output={file}", f"horizon={horizon}").code == 0
+        table = pd.read_csv(workdir / file)
+        tables.append(table)
         assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
         assert len(table) == 2 * horizon
         assert (table["y_q0.1"] <= table["y"]).all()
         assert (table["y"] <= table["y_q0.9"]).all()
-        pd.testing.assert_frame_equal(table, again, check_exact=True)
+    pd.testing.assert_frame_equal(*tables[1:], check_exact=True)
     finished = run("predict", "run=latest", "output=r.csv", "quantiles=[0.05,0.5,0.95]")
     assert "quantiles: 0.05 is none of those that were learned" in finished.out + finished.err
+
+
+def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> None:
+    write_long_file(workdir / "long.csv", "ab", 60)
+    assert run("train", *LONG_FILE).code == 0
+    finished = run("evaluate", "run=latest", "conformal=true")
+    assert re.search(r"^quantiles: mql .*coverage_80 [01]", finished.out, re.MULTILINE)
+    assert run("predict", "run=latest", "output=f.csv", "conformal=true").code == 0
+    assert run("predict", "run=latest", "output=g.csv").code == 0
+    table, point = pd.read_csv(workdir / "f.csv"), pd.read_csv(workdir / "g.csv")
+    assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
+    pd.testing.assert_series_equal(table["y"], point["y"])
+    assert (table["y_q0.1"] < table["y"]).all()
+    finished = run("evaluate", "run=latest", "conformal=true", "retrain=5")
+    assert "conformal: it calibrates the model of the run" in finished.out + finished.err
 
 
 def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:

@@ -36,7 +36,3 @@ def test_scores_are_those_of_darts(windows: int, horizon: int, seed: int) -> Non
         width = np.mean(miw(actual, predicted, q_interval=(low, high)))
         assert scores[f"coverage_{name}"] == pytest.approx(covered)
         assert scores[f"width_{name}"] == pytest.approx(width)
-
-
-def test_a_model_without_a_likelihood_has_no_scores() -> None:
-    assert quantile_metrics([np.zeros((1, 2, 1))], None) == {}

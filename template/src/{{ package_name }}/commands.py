@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from . import machine as machines
 from .bundle import Bundle, load_bundle, save_bundle, start_from
-from .data import SeriesSet, fingerprint, load_data, open_storage, split_data
+from .conformal import calibrate, with_calibration
+from .data import SeriesSet, Split, fingerprint, load_data, open_storage, split_data
 from .dataloader import plan_loader
 from .errors import UserError
 from .evaluation import Backtest, backtest
@@ -135,12 +136,7 @@ def evaluate(config: DictConfig) -> None:
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
     bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
-    data, split = split_data(
-        data,
-        settings.data,
-        horizon + bundle.model.output_chunk_shift,
-        train_length=bundle.model.input_chunk_length,
-    )
+    data, split = _test_parts(bundle, data, settings, horizon)
     stride, season_length = wanted.stride or settings.stride, settings.data.season_length
     levels = _wanted_quantiles(wanted, settings)
     if wanted.retrain:
@@ -151,6 +147,8 @@ def evaluate(config: DictConfig) -> None:
         )
     else:
         result = backtest(bundle, data, split, horizon, stride, season_length, levels)
+    if wanted.conformal:
+        result = with_calibration(result, calibrate(bundle, data, split, horizon, levels))
     names = wanted.metrics or settings.metrics
     metrics, skill, quantiles = _write_results(output_dir, data, result, names)
     plot_metrics_by_step(output_dir / "metrics_by_step.png", metrics.by_step)
@@ -173,7 +171,11 @@ def predict(config: DictConfig) -> None:
     settings = read_settings(run_dir)
     horizon = wanted.horizon or settings.horizon
     bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
-    forecasts = forecast(bundle, data, horizon, _wanted_quantiles(wanted, settings))
+    levels, calibration = _wanted_quantiles(wanted, settings), None
+    if wanted.conformal:
+        data, split = _test_parts(bundle, data, settings, horizon)
+        calibration = calibrate(bundle, data, split, horizon, levels)
+    forecasts = forecast(bundle, data, horizon, levels, calibration)
     write_table(forecast_table(data.names, forecasts), output)
     picture = output.with_suffix(".png")
     history = data.targets[0][-HISTORY_HORIZONS * horizon :]
@@ -213,6 +215,18 @@ def _load_run(
     return bundle, supported_covariates(bundle.model, data)
 
 
+def _test_parts(
+    bundle: Bundle, data: SeriesSet, settings: TrainSettings, horizon: int
+) -> tuple[SeriesSet, Split]:
+    """Divide data for forecasts of ``horizon`` steps."""
+    return split_data(
+        data,
+        settings.data,
+        horizon + bundle.model.output_chunk_shift,
+        train_length=bundle.model.input_chunk_length,
+    )
+
+
 def _retraining(
     run_dir: Path, settings: TrainSettings, accelerator: str, output_dir: Path
 ) -> Retraining:
@@ -230,18 +244,24 @@ def _retraining(
 
 def _write_results(
     folder: Path, data: SeriesSet, result: Backtest, names: list[str]
-) -> tuple[Metrics, Skill, dict[str, float]]:
+) -> tuple[Metrics, Skill, dict[str, dict[str, float]]]:
     """Write the metrics of a test and a picture of its last forecast."""
     metrics, skill = measure(result, names), measure_skill(result)
-    quantiles = quantile_metrics(result.truth, result.quantiles)
+    quantiles = {
+        name: quantile_metrics(result.truth, levels)
+        for name, levels in (
+            ("quantiles", result.quantiles),
+            ("uncalibrated quantiles", result.uncalibrated),
+        )
+        if levels is not None
+    }
     metrics.by_series["skill"] = skill_by_series(result)
     scores = {
         "test": metrics.test,
         "test_standardised": metrics.test_standardised,
         "skill": skill.as_dict(),
+        **{f"test_{name.replace(' ', '_')}": found for name, found in quantiles.items()},
     }
-    if quantiles:
-        scores["test_quantiles"] = quantiles
     write_json(folder / METRICS, scores)
     metrics.by_step.to_csv(folder / "metrics_by_step.csv", index=False)
     metrics.by_series.to_csv(folder / "metrics_by_series.csv", index=False)

@@ -48,7 +48,8 @@ class Backtest:
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
         scales: of the training part.
         quantiles: of the model's forecasts, each shaped as ``truth``; of a model with a likelihood
-            only. The model's forecast is the median.
+            and of calibrated ones only. The model's forecast is the median.
+        uncalibrated: the quantiles before calibration, if there were any.
     """
 
     names: list[str]
@@ -58,6 +59,7 @@ class Backtest:
     forecasts: dict[str, list[Array]]
     scales: list[TrainingScale]
     quantiles: dict[float, list[Array]] | None = None
+    uncalibrated: dict[float, list[Array]] | None = None
 
 
 def backtest(

@@ -9,6 +9,7 @@ from darts import TimeSeries
 from darts.utils.utils import generate_index
 
 from .bundle import Bundle
+from .conformal import Calibration
 from .data import SeriesSet
 from .errors import UserError
 from .settings import QuantileSettings
@@ -20,7 +21,8 @@ class Forecast:
 
     Attributes:
         point: what a model without a likelihood forecasts, else the median.
-        quantiles: by quantile, with the components of ``point``; empty without a likelihood.
+        quantiles: by quantile, with the components of ``point``; empty without a likelihood and
+            a calibration.
     """
 
     point: TimeSeries
@@ -28,7 +30,11 @@ class Forecast:
 
 
 def forecast(
-    bundle: Bundle, data: SeriesSet, horizon: int, quantiles: QuantileSettings
+    bundle: Bundle,
+    data: SeriesSet,
+    horizon: int,
+    quantiles: QuantileSettings,
+    calibration: Calibration | None = None,
 ) -> list[Forecast]:
     """Forecast ``horizon`` steps after the end of every series, in the original unit.
 
@@ -37,6 +43,7 @@ def forecast(
         data: series in their original unit.
         horizon: steps of the forecast.
         quantiles: those of a model with a likelihood.
+        calibration: of the intervals, for the same series and horizon.
 
     Raises:
         UserError: when a series is shorter than the model's input, or its covariates end too soon.
@@ -59,6 +66,8 @@ def forecast(
     recent = data.since([len(series) - length for series in data.targets])
     starts = [np.array([length])] * len(data.names)
     found = bundle.forecast(recent, starts, horizon, quantiles)
+    if calibration is not None:
+        found = calibration.apply(found)
     levels = found.quantiles or {}
     forecasts = []
     for number, series in enumerate(data.targets):

@@ -17,21 +17,17 @@ def interval_name(low: float, high: float) -> str:
     return f"{100 * (high - low):g}"
 
 
-def quantile_metrics(
-    truth: list[Array], quantiles: dict[float, list[Array]] | None
-) -> dict[str, float]:
+def quantile_metrics(truth: list[Array], quantiles: dict[float, list[Array]]) -> dict[str, float]:
     """Score the model's quantiles over all windows, steps, components and series.
 
     Args:
         truth: for each series what happened, shape (windows, horizon, components).
-        quantiles: by quantile, each shaped as ``truth``; ``None`` gives no scores.
+        quantiles: by quantile, each shaped as ``truth``.
 
     Returns:
         ``mql``, the mean quantile loss, and for each interval the share of values in it,
         ``coverage_80``, and its mean width, ``width_80``: Darts' ``mql``, ``mic`` and ``miw``.
     """
-    if quantiles is None:
-        return {}
     actual = np.concatenate([part.ravel() for part in truth])
     flat = {
         level: np.concatenate([part.ravel() for part in parts])

@@ -203,6 +203,7 @@ class EvaluateSettings:
     data_path: str | None
     quantiles: list[float] | None
     num_samples: int | None
+    conformal: bool
 
 
 @dataclass
@@ -216,6 +217,7 @@ class PredictSettings:
     data_path: str | None
     quantiles: list[float] | None
     num_samples: int | None
+    conformal: bool
 
 
 @dataclass
@@ -278,6 +280,8 @@ def evaluate_settings(config: DictConfig) -> EvaluateSettings:
     _check_integer("stride", settings.stride, minimum=1)
     if settings.retrain is not False:
         _check_integer("retrain", settings.retrain, minimum=1)
+        if settings.conformal:
+            raise UserError("conformal: it calibrates the model of the run, so set retrain=false.")
     _check_quantiles(settings.quantiles, settings.num_samples)
     return settings
 

@@ -89,7 +89,7 @@ def write_report(
     result: Backtest,
     metrics: Metrics,
     skill: Skill,
-    quantiles: dict[str, float],
+    quantiles: dict[str, dict[str, float]],
 ) -> None:
     """Write the page.
 
@@ -100,7 +100,7 @@ def write_report(
         result: the test.
         metrics: of the test.
         skill: of the test.
-        quantiles: scores of quantile forecasts; empty without them.
+        quantiles: scores of quantile forecasts, and by which name; empty without them.
     """
     shown = examples(result, metrics.by_series)
     sections = [
@@ -141,7 +141,7 @@ def _losses(path: Path) -> pd.DataFrame | None:
     return table.groupby("epoch")[names].last() if names else None
 
 
-def _metrics_section(metrics: Metrics, quantiles: dict[str, float]) -> Section:
+def _metrics_section(metrics: Metrics, quantiles: dict[str, dict[str, float]]) -> Section:
     names = list(metrics.test["model"])
     rows = [
         [LABELS[forecast], *(format_number(values[name]) for name in names)]
@@ -160,10 +160,10 @@ def _metrics_section(metrics: Metrics, quantiles: dict[str, float]) -> Section:
             standardised,
         ),
     ]
-    if quantiles:
-        rows = [[name.replace("_", " "), format_number(value)] for name, value in quantiles.items()]
-        caption = "Quantiles: mean quantile loss; share of values and width of intervals in percent"
-        tables.append(Table(caption, ["score", "value"], rows))
+    for kind, scores in quantiles.items():
+        rows = [[name.replace("_", " "), format_number(value)] for name, value in scores.items()]
+        caption = "mean quantile loss; share of values and width of intervals in percent"
+        tables.append(Table(f"{kind.capitalize()}: {caption}", ["score", "value"], rows))
     if len(metrics.by_series) > 1:
         tables.append(_worst_table(metrics))
     figure = Picture(

@@ -7,17 +7,17 @@ LABELS = {"model": "model", "baseline": "seasonal naive"}
 WORST = 5
 
 
-def summary(metrics: Metrics, skill: Skill, quantiles: dict[str, float]) -> str:
+def summary(metrics: Metrics, skill: Skill, quantiles: dict[str, dict[str, float]]) -> str:
     """Return the metrics of model and baseline as a table, the skill, and the worst series.
 
     Args:
         metrics: of model and baseline.
         skill: of the model.
-        quantiles: scores of quantile forecasts; empty without them.
+        quantiles: scores of quantile forecasts, and by which name; empty without them.
     """
     lines = [*_table(metrics), f"skill: {skill_sentence(skill)}"]
-    if quantiles:
-        lines.append("quantiles: " + ", ".join(f"{k} {v:.4g}" for k, v in quantiles.items()))
+    for name, scores in quantiles.items():
+        lines.append(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
     if len(metrics.by_series) > 1:
         lines += _worst(metrics)
     return "\n".join(lines)
