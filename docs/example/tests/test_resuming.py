@@ -210,6 +210,19 @@ def test_a_run_that_was_moved_is_refused(config: Config, workdir: Path) -> None:
         train(config("resume=run"))
 
 
+def test_a_run_whose_data_changed_is_refused(config: Config, workdir: Path) -> None:
+    rows = [f"{day},{day % 7}" for day in range(80)]
+    (workdir / "x.csv").write_text("\n".join(["ds,y", *rows]))
+    data = ["data=csv", "data.path=x.csv"]
+    own = [item for item in STATEFUL if not item.startswith("data")]
+    (workdir / "run").mkdir()
+    train(config(*own, *data, f"paths.output_dir={workdir.as_posix()}/run"))
+    (workdir / "run" / "record.json").unlink()
+    (workdir / "x.csv").write_text("\n".join(["ds,y", *rows, "80,3"]))
+    with pytest.raises(UserError, match="the data changed since the run began"):
+        train(config("resume=run"))
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_loader_goes_on_where_it_was(data: st.DataObject) -> None:

@@ -24,6 +24,7 @@ from .record import (
     BUNDLE,
     METRICS,
     RECORD,
+    check_same_data,
     find_run,
     read_record,
     read_settings,
@@ -96,6 +97,8 @@ def train(config: DictConfig) -> None:
     with open_storage(settings.data.storage, run_dir) as storage:
         prepared = prepare_data(model, settings, storage)
         data, split, scalers = prepared.data, prepared.split, prepared.scalers
+        digest = fingerprint(data)
+        check_same_data(run_dir, digest)
         clock.lap("load")
 
         train_windows, validation_windows = make_windows(model, settings, prepared, machine)
@@ -118,7 +121,7 @@ def train(config: DictConfig) -> None:
         )
         metrics, skill, quantiles = _write_results(run_dir, data, result, settings.metrics)
         clock.lap("evaluate")
-        record = run_record(settings, plan, fingerprint(data), clock.seconds)
+        record = run_record(settings, plan, digest, clock.seconds)
         run = describe_run(run_dir, record, f"Run {_shown(run_dir)}", _what(settings, result))
         write_report(run_dir / REPORT, run, data, result, metrics, skill, quantiles)
 

@@ -17,6 +17,7 @@ from .errors import UserError
 from .settings import TrainSettings, plain, train_settings
 
 CONFIG, RECORD, METRICS, BUNDLE = "config.yaml", "record.json", "metrics.json", "bundle"
+FINGERPRINT = "data_fingerprint.txt"
 PACKAGES = (
     "darts",
     "torch",
@@ -138,6 +139,24 @@ def unfinished_config(folder: Path) -> DictConfig:
             "back there."
         )
     return config
+
+
+def check_same_data(run_dir: Path, digest: str) -> None:
+    """Remember the data of a new run; make sure that a resumed one has the same.
+
+    Args:
+        run_dir: folder of the run.
+        digest: from ``data.fingerprint``.
+
+    Raises:
+        UserError: when the data is not what the run began with.
+    """
+    path = run_dir / FINGERPRINT
+    if path.is_file() and path.read_text(encoding="utf-8") != digest:
+        raise UserError(
+            "resume: the data changed since the run began. Bring it back as it was, or train anew."
+        )
+    path.write_text(digest, encoding="utf-8")
 
 
 def remove_leftovers(run_dir: Path) -> None:
