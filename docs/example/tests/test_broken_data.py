@@ -381,18 +381,46 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "an end that is no date": (
         DAYS,
         {"end": "soon"},
-        "data.end: 'soon' is no date, which the times of data are.",
+        "data.end: 'soon' is no date, which the times of the data are.",
     ),
     "an end that is no number": (
         NUMBERS,
         {"end": "soon"},
-        "data.end: 'soon' is no whole number, which the times of data are.",
+        "data.end: 'soon' is no whole number, which the times of the data are.",
     ),
     "an end too early": (
         LONG,
         {"end": "2024-01-02"},
         "data.csv: too few steps until data.end=2024-01-02 in 2 series: a: 2 steps; b: 2 steps. "
         "Set it to a later time, or remove the series.",
+    ),
+    "a negative weight": (
+        "ds,y,w\n1,1,1\n2,2,-0.5\n3,3,\n",
+        {"sample_weight_column": "w"},
+        "data.csv: column 'w': a negative weight in 1 row: '-0.5' in line 3. Give it a weight of 0 "
+        "or more.",
+    ),
+    "weights of one series alone": (
+        "unique_id,ds,y,w\na,1,1,1\na,2,1,2\na,3,1,3\nb,1,1,\nb,2,1,\nb,3,1,\n",
+        {"sample_weight_column": "w"},
+        "data.csv: no weight at all in 1 series: b. Give it weights in data.sample_weight_column, "
+        "or remove it.",
+    ),
+    "a static covariate that changes": (
+        LONG.replace("\n", ",north\n")
+        .replace(",north", ",region", 1)
+        .replace("3,north", "3,south"),
+        {"static_covariates_columns": ["region"]},
+        "data.csv: column 'region' changes in 2 series: a: 'north', then 'south'; b: 'north', then "
+        "'south'. A static covariate has one value in a series; give the column another role.",
+    ),
+    "a static covariate without a value": (
+        LONG.replace("\n", ",5\n")
+        .replace(",5", ",size", 1)
+        .replace("b,2024-01-03,3,5", "b,2024-01-03,3,"),
+        {"static_covariates_columns": ["size"]},
+        "data.csv: column 'size': no value in 1 row (1 of b): nothing in line 7. A static "
+        "covariate has one in every row.",
     ),
     "all at once": (
         "unique_id,ds,y,x\n"

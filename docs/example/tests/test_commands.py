@@ -335,6 +335,33 @@ def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> Non
     assert "conformal: it calibrates the model of the run" in finished.out + finished.err
 
 
+def test_static_covariates_are_encoded_as_in_the_training(run: Run, workdir: Path) -> None:
+    def write(name: str, days: int, regions: dict[str, str]) -> None:
+        rows = [
+            f"{id_},{day},{ord(id_) * 100 + day % 7},{region},{day % 3}"
+            for id_, region in regions.items()
+            for day in range(days)
+        ]
+        (workdir / name).write_text("\n".join(["unique_id,ds,y,region,w", *rows]))
+
+    write("long.csv", 60, {"a": "north", "b": "south"})
+    write("newer.csv", 70, {"b": "south", "a": "north"})
+    write("moved.csv", 70, {"a": "north", "b": "west"})
+    columns = ["data.static_covariates_columns=[region]", "data.sample_weight_column=w"]
+    trained = run("train", *LONG_FILE, *columns)
+    assert trained.code == 0, trained.err
+    # columns of weights are for the training; both forecasts are made by the saved encoder
+    assert run("evaluate", "run=latest").code == 0
+    metrics = [
+        next(workdir.glob(f"outputs/{task}/*/*/metrics.json")) for task in ("train", "evaluate")
+    ]
+    assert metrics[0].read_text() == metrics[1].read_text()
+    assert run("predict", "run=latest", "output=f.csv", "data_path=newer.csv").code == 0
+    finished = run("predict", "run=latest", "output=g.csv", "data_path=moved.csv")
+    assert finished.code == 1
+    assert "Static covariate 'region': ['west'] did not occur" in finished.out + finished.err
+
+
 def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:
     rows = [f"{day},{day % 7},{day % 2}" for day in range(80)]
     known = [f"{day},,{day % 2}" for day in range(80, 90)]

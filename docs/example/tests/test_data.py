@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from my_forecast.data import (
     SeriesSet,
+    Split,
     fingerprint,
     fit_scalers,
     load_data,
@@ -251,6 +252,60 @@ def test_series_are_told_apart_by_unique_id_where_there_is_such_a_column(
     long = "unique_id,time,value\n" + "".join(f"{i},{n},{n}\n" for i in "ab" for n in range(3))
     assert load_data(csv(long, series_column="auto")).names == ["a", "b"]
     assert load_data(csv(GOOD, series_column="auto")).names == ["data"]
+
+
+STATIC = """id,time,value,region,size
+a,1,1,north,10
+a,2,2,north,10
+a,3,3,north,10
+b,1,1,south,30
+b,2,2,south,30
+b,3,3,south,30
+c,1,1,north,20
+c,2,2,north,20
+c,3,3,north,20
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_static_covariates_become_numbers(
+    kind: str, csv: Callable[..., CsvSettings], parquet: Callable[..., ParquetSettings]
+) -> None:
+    columns = {"series_column": "id", "static_covariates_columns": ["region", "size"]}
+    write = csv if kind == "csv" else parquet
+    data = load_data(
+        write(STATIC if kind == "csv" else pd.read_csv(io.StringIO(STATIC)), **columns)
+    )
+    given = [series.static_covariates.to_numpy().tolist() for series in data.targets]
+    assert given == [[["north", 10]], [["south", 30]], [["north", 20]]]
+    split = Split([3, 3, 3], [3, 3, 3])
+    root = np.sqrt(1.5)  # of 10, 20 and 30, standardised
+    for encoding, names, values in (
+        (
+            "onehot",
+            ["size", "region_north", "region_south"],
+            [[-root, 1, 0], [root, 0, 1], [0, 1, 0]],
+        ),
+        ("ordinal", ["size", "region"], [[-root, 0], [root, 1], [0, 0]]),
+    ):
+        scalers = fit_scalers(data, split, "none", static_encoding=encoding)
+        encoded = [series.static_covariates for series in scalers.transform(data).targets]
+        assert [list(table.columns) for table in encoded] == [names] * 3
+        np.testing.assert_allclose(np.concatenate(encoded), values, rtol=1e-6)
+    other = data.targets[0].with_static_covariates(pd.DataFrame({"region": ["west"], "size": [1]}))
+    message = r"'region': \['west'\] did not occur in the training, only \['north', 'south'\]"
+    with pytest.raises(UserError, match=message):
+        scalers.transform(SeriesSet(["a"], [other]))
+
+
+def test_weights_are_those_of_the_rows_and_0_where_there_are_none(
+    csv: Callable[..., CsvSettings],
+) -> None:
+    text = "time,value,w\n1,1,2\n2,2,0.5\n3,3,\n5,5,1\n6,,1\n"
+    data = load_data(csv(text, sample_weight_column="w", frequency="1"))
+    assert data.sample_weight is not None
+    assert data.sample_weight[0].values().ravel().tolist() == [2, 0.5, 0, 0, 1, 1]
+    assert len(data.targets[0]) == 5
 
 
 @pytest.mark.parametrize("path", ["sales/*.csv", "sales", ["sales/a.csv", "sales/b.csv"]])

@@ -1,6 +1,7 @@
 """Training: every config runs, the best weights are kept, and the loader changes nothing."""
 
 import json
+import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from my_forecast.commands import (
 )
 from my_forecast.data import (
     Storage,
+    open_storage,
 )
 from my_forecast.errors import (
     UserError,
@@ -40,6 +42,9 @@ from my_forecast.training import (
     fit_model,
     make_windows,
     prepare_data,
+)
+from my_forecast.windows import (
+    WindowDataset,
 )
 
 from conftest import FAST, PROJECT
@@ -300,6 +305,48 @@ def test_windows_can_be_cut_in_other_ways(
     scores = json.loads((run_dir / "metrics.json").read_text())
     assert np.isfinite(scores["test"]["model"]["mae"])
     assert not list(run_dir.glob("storage-*"))
+
+
+STATIC = ["tide", "tsmixer", "tft", "nlinear", "dlinear"]
+
+
+@pytest.mark.parametrize("name", [*STATIC, "nhits", "rnn"])
+def test_models_that_can_learn_from_static_covariates_and_weights_alike(
+    name: str, config: Config, workdir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [(i, day, day % 7, f"region {i}", day % 3) for i in "ab" for day in range(80)]
+    table = pd.DataFrame(rows, columns=["unique_id", "ds", "y", "region", "w"])
+    table.to_csv("series.csv", index=False)
+    overrides = [
+        *[item for item in FAST if not item.startswith(("data=", *SYNTHETIC_KEYS))],
+        *("data=csv", "data.path=series.csv", "data.static_covariates_columns=[region]"),
+        *("data.sample_weight_column=w", "data.storage=mmap", f"model={name}"),
+        *EXTRA.get(("model", name), []),
+    ]
+    settings = train_settings(config(*overrides))
+    model, machine = build_model(settings, workdir), detect("cpu")
+    with open_storage("mmap", workdir) as storage, caplog.at_level(logging.INFO):
+        prepared = prepare_data(model, settings, storage)
+        windows, validation = make_windows(model, settings, prepared, machine)
+        assert isinstance(windows, WindowDataset)
+        assert validation is not None
+        # values and weights are in files
+        assert windows.nbytes == 0
+        newest, oldest = windows[0], windows[len(windows) // 2 - 1]
+        assert ("static covariates; they are left out" in caplog.text) == (name not in STATIC)
+        if name in STATIC:
+            assert newest.static_covariates.tolist() == [[1, 0]]
+            assert windows[len(windows) - 1].static_covariates.tolist() == [[0, 1]]
+        assert newest.sample_weight is not None
+        # the training part ends with day 63
+        ahead = len(newest.sample_weight)
+        days = np.arange(64)
+        assert newest.sample_weight[:, 0].tolist() == (days[-ahead:] % 3).tolist()
+        first = len(days) - len(windows) // 2 - ahead + 1
+        assert oldest.sample_weight[:, 0].tolist() == (days[first:][:ahead] % 3).tolist()
+        assert validation[0].sample_weight is None
+        fit_model(model, settings, windows, validation, machine)
+    assert model.uses_static_covariates == (name in STATIC)
 
 
 def test_where_values_are_kept_does_not_change_the_model(config: Config, workdir: Path) -> None:

@@ -54,7 +54,13 @@ class Retraining:
                 save_every_n_epochs=0,
             )
             model = build_model(settings, Path(folder))
-            scalers = fit_scalers(data, split, settings.data.scaler, settings.data.scaler_fit)
+            scalers = fit_scalers(
+                data,
+                split,
+                settings.data.scaler,
+                settings.data.scaler_fit,
+                settings.data.static_encoding,
+            )
             prepared = Prepared(data, split, scalers, scalers.transform(data))
             windows = make_windows(model, settings, prepared, self.machine)
             fit_model(model, settings, *windows, self.machine)

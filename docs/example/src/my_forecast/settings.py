@@ -16,6 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from .errors import UserError
 
 AUTO = "auto"
+ENCODINGS = ("onehot", "ordinal")
 DUPLICATES = ("refuse", "first", "last", "mean")
 FILLS = ("forbid", "linear", "seasonal", "zero")
 DEVICES = ("host", "accelerator")
@@ -76,6 +77,8 @@ class DataSettings:
     window_stride: int = 1
     # at most so many windows of each series, the newest
     max_samples_per_ts: int | None = None
+    # static covariates that are text: onehot or ordinal
+    static_encoding: str = "onehot"
     # decay of the loss into the past: None, linear or exponential
     sample_weight: str | None = None
     # where scaled values are kept: memory or mmap
@@ -102,6 +105,10 @@ class FileSettings(DataSettings):
     # a column, or a list of columns; auto: unique_id, if there is such a column; None: none
     series_column: Any
     frequency: str | None
+    # one value for each series, a number or a text
+    static_covariates_columns: list[str] = field(default_factory=list)
+    # weight of each time step in the loss of the training
+    sample_weight_column: str | None = None
     # rows of one series and time: refuse, or keep the first, the last or their mean
     duplicates: str = "refuse"
     # the last time that is read; None: all
@@ -331,6 +338,7 @@ def _data_settings(values: dict[str, Any]) -> DataSettings:
     _check_choice("data.scaler_fit", data.scaler_fit, SCALER_FITS)
     _check_choice("data.short_series", data.short_series, SHORT_SERIES)
     _check_choice("data.sampling", data.sampling, SAMPLINGS)
+    _check_choice("data.static_encoding", data.static_encoding, ENCODINGS)
     _check_choice("data.sample_weight", data.sample_weight, WEIGHTS)
     _check_choice("data.storage", data.storage, STORAGES)
     _check_choice("data.device", data.device, DEVICES)
@@ -380,7 +388,16 @@ def _check_quantiles(levels: list[float] | None, num_samples: int | None) -> Non
 def _check_columns(data: FileSettings) -> None:
     if not data.target_columns:
         raise UserError("data.target_columns: name at least one column to forecast.")
-    for key in ("target_columns", "past_covariates_columns", "future_covariates_columns"):
+    if data.sample_weight is not None and data.sample_weight_column is not None:
+        raise UserError(
+            "data.sample_weight: weights are in data.sample_weight_column already; set one of them."
+        )
+    for key in (
+        "target_columns",
+        "past_covariates_columns",
+        "future_covariates_columns",
+        "static_covariates_columns",
+    ):
         columns = getattr(data, key)
         if len(set(columns)) < len(columns):
             raise UserError(f"data.{key}: {columns} names a column twice.")

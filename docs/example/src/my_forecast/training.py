@@ -18,7 +18,16 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from .data import Scalers, SeriesSet, Split, Storage, fit_scalers, load_data, split_data
+from .data import (
+    Scalers,
+    SeriesSet,
+    Split,
+    Storage,
+    fit_scalers,
+    load_data,
+    split_data,
+    with_static,
+)
 from .dataloader import LoaderPlan, plan_loader, preload
 from .errors import UserError
 from .machine import Machine
@@ -132,6 +141,10 @@ def supported_covariates(model: TorchForecastingModel, data: SeriesSet) -> Serie
     if data.future_covariates is not None and not model.supports_future_covariates:
         log.info("%s does not use future covariates; they are left out.", name)
         data = replace(data, future_covariates=None)
+    static = data.targets[0].has_static_covariates
+    if static and not (model.supports_static_covariates and model.considers_static_covariates):
+        log.info("%s does not use static covariates; they are left out.", name)
+        data = replace(data, targets=with_static(data.targets, [None] * len(data.targets)))
     return data
 
 
@@ -198,7 +211,13 @@ def prepare_data(
         train_length=model.min_train_series_length,
         output_length=model.output_chunk_length,
     )
-    scalers = fit_scalers(data, split, settings.data.scaler, settings.data.scaler_fit)
+    scalers = fit_scalers(
+        data,
+        split,
+        settings.data.scaler,
+        settings.data.scaler_fit,
+        settings.data.static_encoding,
+    )
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 
 
@@ -286,7 +305,7 @@ def _datasets(
         val_series=split.validation(data.targets, look_back(model)),
         val_past_covariates=data.past_covariates,
         val_future_covariates=data.future_covariates,
-        sample_weight=settings.sample_weight,
+        sample_weight=data.sample_weight or settings.sample_weight,
         val_sample_weight=settings.sample_weight,
         stride=settings.window_stride,
         max_samples_per_ts=settings.max_samples_per_ts,

@@ -4,6 +4,7 @@ from .scaling import Scalers, fit_scalers
 from .series import SeriesSet, fingerprint, parts
 from .sources import load_data
 from .splits import Split, split_data
+from .static import with_static
 from .storage import IN_MEMORY, Storage, open_storage
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "open_storage",
     "parts",
     "split_data",
+    "with_static",
 ]

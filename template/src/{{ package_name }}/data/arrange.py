@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 from darts import TimeSeries
 
 from .report import Report
@@ -54,6 +55,7 @@ def one_series_a_component(data: SeriesSet) -> SeriesSet:
                 series.time_index,
                 series.values(copy=False)[:, number : number + 1],
                 components=["value"],
+                static_covariates=_of_component(series.static_covariates, number),
                 copy=False,
             )
             for series in data.targets
@@ -61,4 +63,12 @@ def one_series_a_component(data: SeriesSet) -> SeriesSet:
         ],
         past_covariates=repeat(data.past_covariates),
         future_covariates=repeat(data.future_covariates),
+        sample_weight=repeat(data.sample_weight),
     )
+
+
+def _of_component(covariates: pd.DataFrame | None, number: int) -> pd.DataFrame | None:
+    """Return the static covariates of one component; one row is meant for all of them."""
+    if covariates is None:
+        return None
+    return covariates.iloc[[number if len(covariates) > 1 else 0]].reset_index(drop=True)

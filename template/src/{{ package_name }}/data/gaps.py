@@ -64,9 +64,28 @@ def fill_gaps(data: SeriesSet, settings: DataSettings, report: Report) -> Series
         targets=fill(data.targets, "all") or [],
         past_covariates=fill(data.past_covariates, "any"),
         future_covariates=fill(data.future_covariates, "any"),
+        sample_weight=_fill_weights(data, report),
     )
     if gaps and not report:
         log.info("Filled %d missing values %s.", gaps, _METHODS[settings.fill])
+    return filled
+
+
+def _fill_weights(data: SeriesSet, report: Report) -> list[TimeSeries] | None:
+    """Return weights, 0 where there is none: what was made up is not learned."""
+    if data.sample_weight is None:
+        return None
+    filled = []
+    for name, series in zip(data.names, data.sample_weight, strict=True):
+        missing = np.isnan(series.values(copy=False))
+        if missing.all():
+            report.add(
+                "no weight at all",
+                "Give it weights in data.sample_weight_column, or remove it.",
+                series=[name],
+            )
+        values = np.nan_to_num(series.values(), nan=0.0)[:, :, None]
+        filled.append(series.with_values(values) if missing.any() else series)
     return filled
 
 

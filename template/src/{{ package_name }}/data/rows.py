@@ -53,7 +53,7 @@ def check_rows(
                     pa.Check(rule.holds, error=rule.problem, ignore_na=rule.allows_empty)
                     for rule in its_rules
                 ],
-                nullable=column not in columns.keys,
+                nullable=column not in (*columns.keys, *columns.static),
             )
             for column, its_rules in rules.items()
         }
@@ -64,7 +64,8 @@ def check_rows(
     except pa.errors.SchemaErrors as errors:
         cases = errors.failure_cases.sort_values("index", kind="stable")
         for (column, problem), found in cases.groupby(["column", "check"], sort=False):
-            rule = next((rule for rule in rules[column] if rule.problem == problem), _NAMED)
+            empty = _NAMED if column in columns.keys else _GIVEN
+            rule = next((rule for rule in rules[column] if rule.problem == problem), empty)
             rows = found["index"].to_numpy()
             wrong.setdefault(column, []).append(rows)
             report.add(
@@ -137,6 +138,8 @@ def _rules(columns: Columns, times: pd.Series, time_format: str | None) -> dict[
     )
     for column in columns.values:
         rules[column] += [_NUMBER, _FINITE]
+    for column in columns.roles.get("sample_weight", []):
+        rules[column].append(_NOT_NEGATIVE)
     return rules
 
 
@@ -151,12 +154,23 @@ def _numbers(column: pd.Series) -> pd.Series:
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
 
 
-# what pandera checks by itself for columns that are not nullable
+# the next two are what pandera checks by itself for columns that are not nullable
 _NAMED = Rule(
     "no name of a series",
     "Name it or remove the row.",
     pd.Series.notna,
     allows_empty=False,
+)
+_GIVEN = Rule(
+    "no value",
+    "A static covariate has one in every row.",
+    pd.Series.notna,
+    allows_empty=False,
+)
+_NOT_NEGATIVE = Rule(
+    "a negative weight",
+    "Give it a weight of 0 or more.",
+    lambda column: ~(_numbers(column) < 0),
 )
 _NUMBER = Rule(
     "no number",

@@ -9,6 +9,7 @@ import numpy as np
 from darts import TimeSeries
 from darts.dataprocessing.transformers import Scaler
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -21,6 +22,7 @@ from sklearn.preprocessing import (
 from ..errors import UserError
 from .series import SeriesSet, parts
 from .splits import Split
+from .static import encode_static, fit_static
 from .storage import IN_MEMORY, Storage
 
 # values that are scaled at once; all at once would take the memory of the data twice
@@ -45,6 +47,7 @@ class Scalers:
 
     ``names`` are those of the series that the scalers were fitted on, in their order. ``fit`` tells
     whether each has parameters of its own (``series``), or all have the same (``global``).
+    ``static_covariates`` encodes those, None where there are none.
     """
 
     names: list[str]
@@ -53,6 +56,7 @@ class Scalers:
     future_covariates: Scaler | None
     kind: str = "standard"
     fit: str = "series"
+    static_covariates: ColumnTransformer | None = None
 
     @property
     def take_any_series(self) -> bool:
@@ -75,11 +79,16 @@ class Scalers:
         _check_range(data, self.kind)
         positions = [self._position(name) for name in data.names]
 
+        targets = scale("targets") or []
+        if self.static_covariates is not None:
+            targets = encode_static(self.static_covariates, targets)
         return SeriesSet(
             names=data.names,
-            targets=scale("targets") or [],
+            targets=targets,
             past_covariates=scale("past_covariates"),
             future_covariates=scale("future_covariates"),
+            sample_weight=data.sample_weight
+            and _transform(None, data.sample_weight, positions, storage, "sample_weight"),
         )
 
     def inverse(self, values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
@@ -113,7 +122,13 @@ class Scalers:
         return 0 if len(self.names) == 1 or self.take_any_series else self._places[name]
 
 
-def fit_scalers(data: SeriesSet, split: Split, kind: str, fit: str = "series") -> Scalers:
+def fit_scalers(
+    data: SeriesSet,
+    split: Split,
+    kind: str,
+    fit: str = "series",
+    static_encoding: str = "onehot",
+) -> Scalers:
     """Fit scalers on what lies before the end of the training part of every series.
 
     Args:
@@ -122,12 +137,14 @@ def fit_scalers(data: SeriesSet, split: Split, kind: str, fit: str = "series") -
         kind: one of ``settings.SCALERS``; those that take a logarithm or a power standardise
             afterwards, and covariates are only standardised.
         fit: ``series`` for parameters of each series, ``global`` for the same for all.
+        static_encoding: of static covariates that are text, ``onehot`` or ``ordinal``.
 
     Raises:
         UserError: when values are too small for a logarithm or a power.
     """
+    static = fit_static(data.targets, static_encoding)
     if kind == "none":
-        return Scalers(data.names, None, None, None, kind, fit)
+        return Scalers(data.names, None, None, None, kind, fit, static)
     _check_range(data, kind)
     train = split.train(data.targets)
 
@@ -149,6 +166,7 @@ def fit_scalers(data: SeriesSet, split: Split, kind: str, fit: str = "series") -
         future_covariates=fitted(data.future_covariates, for_covariates),
         kind=kind,
         fit=fit,
+        static_covariates=static,
     )
 
 

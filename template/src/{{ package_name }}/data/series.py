@@ -20,14 +20,16 @@ _ROWS = 1 << 16
 class SeriesSet:
     """Target series with their covariates, in the same order.
 
-    Every target has the same components; ``past_covariates`` and ``future_covariates`` are
-    ``None`` or as long as ``targets``. Covariates may start earlier and end later.
+    Every target has the same components and static covariates, if any; ``past_covariates``,
+    ``future_covariates`` and ``sample_weight`` (of each time step in the training) are ``None`` or
+    as long as ``targets``. They may start earlier and end later.
     """
 
     names: list[str]
     targets: list[TimeSeries]
     past_covariates: list[TimeSeries] | None = None
     future_covariates: list[TimeSeries] | None = None
+    sample_weight: list[TimeSeries] | None = None
 
     def select(self, positions: list[int]) -> "SeriesSet":
         """Return the series at ``positions``, in their order."""
@@ -40,10 +42,14 @@ class SeriesSet:
             targets=[self.targets[i] for i in positions],
             past_covariates=pick(self.past_covariates),
             future_covariates=pick(self.future_covariates),
+            sample_weight=pick(self.sample_weight),
         )
 
     def since(self, positions: list[int]) -> "SeriesSet":
-        """Return every target from its position on, with its covariates from that time on."""
+        """Return every target from its position on, with its covariates from that time on.
+
+        What is left is no training part, so it has no weights.
+        """
         targets = parts(self.targets, positions, [len(series) for series in self.targets])
 
         def cut(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
@@ -125,13 +131,18 @@ def position(
 def fingerprint(data: SeriesSet) -> str:
     """Return a SHA-256 over names, components, time indices and float64 values of all series.
 
+    Static covariates and weights are part of it.
+
     Equal data gives equal fingerprints on every platform.
     """
     digest = hashlib.sha256()
-    for group in (data.targets, data.past_covariates or [], data.future_covariates or []):
-        for name, series in zip(data.names, group, strict=False):
+    roles = data.targets, data.past_covariates, data.future_covariates, data.sample_weight
+    for group in filter(None, roles):
+        for name, series in zip(data.names, group, strict=True):
             header = f"{name}|{list(series.components)}|{series.start_time()}|{series.freq_str}"
             digest.update(header.encode())
+            if series.has_static_covariates:
+                digest.update(series.static_covariates.to_csv(lineterminator="\n").encode())
             values = series.values(copy=False)
             for start in range(0, len(values), _ROWS):
                 rows = np.ascontiguousarray(values[start : start + _ROWS], dtype="<f8")

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,8 @@ class Table:
         # series whose rows cannot all be told, so their times are not checked
         self._scattered: set[str] = set()
         self._unnamed = False
+        # values of the static covariates of every series
+        self._static: dict[str, dict[str, Any]] = defaultdict(dict)
 
     def append(self, frame: pd.DataFrame, file: int, name: str, report: Report) -> None:
         """Add checked rows.
@@ -85,8 +87,12 @@ class Table:
         for role, group in self._columns.roles.items():
             self._values[role][first:last] = frame[group].to_numpy(self._values[role].dtype)
         self._rows = last
+        static = {column: pd.factorize(frame[column]) for column in self._columns.static}
         for series, start, stop in self._named_runs(frame, name):
             self._add_run(series, Run(file, first + start, first + stop), report)
+            for column, (codes, values) in static.items():
+                found = np.unique(codes[start:stop])
+                self._add_static(series, column, values[found[found >= 0]], report)
 
     def series(self, settings: FileSettings, report: Report) -> SeriesSet:
         """Return the series with regular times; those that cannot have them are reported.
@@ -118,7 +124,7 @@ class Table:
         _log_changes([regular for _, regular in found.values()], settings)
         return SeriesSet(
             names=list(found),
-            **{role: self._make(role, list(found.values())) for role in self._values},
+            **{role: self._make(role, found) for role in self._values},
         )
 
     def _named_runs(self, frame: pd.DataFrame, name: str) -> Iterator[tuple[str, int, int]]:
@@ -153,6 +159,20 @@ class Table:
         else:
             runs.append(run)
 
+    def _add_static(self, name: str, column: str, values: Sequence[Any], report: Report) -> None:
+        """Keep the value that a static covariate has in a series; others are reported."""
+        if len(values) == 0:
+            return
+        known = self._static[name].setdefault(column, values[0])
+        others = [value for value in values if value != known]
+        if others:
+            report.add(
+                f"column {column!r} changes",
+                "A static covariate has one value in a series; give the column another role.",
+                series=[name],
+                examples=[f"'{known}', then '{others[0]}'"],
+            )
+
     def _index(self, times: NDArray[np.int64]) -> pd.Index:
         return pd.Index(times.view(self._time_type))
 
@@ -173,23 +193,27 @@ class Table:
                 report,
             )
 
-    def _make(self, role: str, found: list[tuple[list[Run], Regular]]) -> list[TimeSeries]:
+    def _make(self, role: str, found: dict[str, tuple[list[Run], Regular]]) -> list[TimeSeries]:
         """Return the series of a role."""
         array = self._values[role]
-        if all(len(runs) == 1 and regular.rows is None for runs, regular in found):
-            values = [array[runs[0].start : runs[0].stop] for runs, _ in found]
+        if all(len(runs) == 1 and regular.rows is None for runs, regular in found.values()):
+            values = [array[runs[0].start : runs[0].stop] for runs, _ in found.values()]
         else:
-            lengths = [len(regular.index) for _, regular in found]
+            lengths = [len(regular.index) for _, regular in found.values()]
             arranged = self._storage.array(role, sum(lengths), array.shape[1], array.dtype)
             ends = np.cumsum(lengths)
-            for (runs, regular), length, end in zip(found, lengths, ends, strict=True):
+            for (runs, regular), length, end in zip(found.values(), lengths, ends, strict=True):
                 arranged[end - length : end] = regular.arrange(_rows(array, runs))
             values = np.split(self._storage.finish(arranged), ends[:-1])
         # as objects, for Darts iterates over them, which takes long with pandas' strings
         components = pd.Index(self._columns.roles[role], dtype=object)
+        static: list[pd.DataFrame | None] = [None] * len(found)
+        if role == "targets" and self._columns.static:
+            table = pd.DataFrame([self._static[name] for name in found])
+            static = [table.iloc[[number]] for number in range(len(table))]
         return [
-            TimeSeries(regular.index, one, components=components, copy=False)
-            for (_, regular), one in zip(found, values, strict=True)
+            TimeSeries(regular.index, one, components=components, static_covariates=of, copy=False)
+            for (_, regular), one, of in zip(found.values(), values, static, strict=True)
         ]
 
 

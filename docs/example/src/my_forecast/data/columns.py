@@ -24,11 +24,14 @@ class Columns:
     Attributes:
         time: holds the times.
         keys: tell series apart; none: a file is one series.
-        roles: columns of targets, past_covariates and future_covariates, where there are any.
+        static: have one value for each series, a number or a text.
+        roles: columns of targets, past_covariates, future_covariates and sample_weight, where
+            there are any.
     """
 
     time: str
     keys: list[str]
+    static: list[str]
     roles: dict[str, list[str]]
 
     @property
@@ -39,15 +42,17 @@ class Columns:
     @property
     def all(self) -> list[str]:
         """Return all columns, each once."""
-        return list(dict.fromkeys([self.time, *self.keys, *self.values]))
+        return list(dict.fromkeys([self.time, *self.keys, *self.static, *self.values]))
 
     def without(self, unusable: Sequence[str]) -> "Columns":
         """Return the columns but those of values that are ``unusable``."""
+        static = [column for column in self.static if column not in unusable]
         roles = {
             role: [column for column in group if column not in unusable]
             for role, group in self.roles.items()
         }
-        return replace(self, roles={role: group for role, group in roles.items() if group})
+        roles = {role: group for role, group in roles.items() if group}
+        return replace(self, static=static, roles=roles)
 
     def names(self, rows: pd.DataFrame) -> list[str]:
         """Return the name of the series of every row; none without ``keys``."""
@@ -74,10 +79,12 @@ def choose_columns(settings: FileSettings, present: Sequence[str]) -> Columns:
         "targets": settings.target_columns,
         "past_covariates": settings.past_covariates_columns,
         "future_covariates": settings.future_covariates_columns,
+        "sample_weight": listed(settings.sample_weight_column),
     }
     return Columns(
         time=settings.time_column,
         keys=[] if settings.series_column == AUTO and keys[0] not in present else keys,
+        static=list(settings.static_covariates_columns),
         roles={role: list(group) for role, group in roles.items() if group},
     )
 
