@@ -104,7 +104,7 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
         values = np.random.default_rng(0).random((80, 7))
         pd.DataFrame(values, hours, channels).to_csv(workdir / "etth1.csv", index_label="date")
     (workdir / "run").mkdir()
-    train(config(*fast, f"{group}={option}", *extra, "model.batch_size=512"))
+    train(config(*fast, f"{group}={option}", *extra, "++model.batch_size=512"))
     scores = json.loads((workdir / "run" / "metrics.json").read_text())
     assert np.isfinite(scores["test"]["model"]["mae"])
 
@@ -213,6 +213,7 @@ def test_advice_to_add_workers_is_silenced_only_where_the_plan_has_none(
             ["likelihood=laplace", "model.use_reversible_instance_norm=true"],
             "parameters of a LaplaceLikelihood as if they were values",
         ),
+        (["model=naive_drift", "likelihood=quantile"], "GlobalNaiveDrift learns none.*conformal"),
         (["model.likelihood=quantile"], "model.likelihood: 'quantile' is none"),
         (["quantiles=[0.1,0.5]"], r"quantiles: \[0.1, 0.5\] must increase.*in pairs around 0.5"),
         (["quantiles=[0.1,0.9]"], "in pairs around 0.5"),
@@ -225,6 +226,12 @@ def test_a_likelihood_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         fast_run(config, workdir, *overrides)
+
+
+def test_the_seasonal_naive_model_is_the_baseline(config: Config, workdir: Path) -> None:
+    run_dir = fast_run(config, workdir, "model=naive_seasonal", "model.input_chunk_length=7")
+    scores = json.loads((run_dir / "metrics.json").read_text())["test"]
+    assert scores["model"] == pytest.approx(scores["baseline"], rel=1e-5)
 
 
 def test_optimiser_scheduler_loss_and_metrics_are_those_of_the_config(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from darts.models.forecasting.global_baseline_models import GlobalNaiveDrift, GlobalNaiveSeasonal
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
 from hydra.utils import get_class, instantiate
@@ -40,6 +41,8 @@ from .workload import measure
 
 # epochs that Darts trains without trainer.max_epochs
 DARTS_EPOCHS = 100
+# models that Darts does not train
+NAIVE = (GlobalNaiveDrift, GlobalNaiveSeasonal)
 # the loss that Darts would take, too
 MSE = "torch.nn.MSELoss"
 
@@ -124,6 +127,11 @@ def build_model(
         )
     except (TypeError, ValueError) as error:
         raise UserError(f"model: {name} does not accept these settings: {error}") from error
+    if isinstance(model, NAIVE) and model.likelihood is not None:
+        raise UserError(
+            f"model.likelihood: {type(model).__name__} learns none. Set likelihood=none; "
+            "conformal=true of evaluate.py and predict.py gives it intervals."
+        )
     if point is not None:
         for logger in loggers:
             if isinstance(logger, CSVLogger):

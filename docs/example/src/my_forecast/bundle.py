@@ -1,6 +1,7 @@
 """What a finished run leaves behind to forecast with: the model and its fitted scalers."""
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -123,6 +124,8 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     }
     # prediction reads its windows without workers
     silence_few_workers_warning()
+    # those of naive models
+    warnings.filterwarnings("ignore", message=".*contains no parameters.*")
     get_class(model_class)  # Darts' load() expects the class of the saved model to be imported
     model = TorchForecastingModel.load(
         str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
