@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -27,6 +29,14 @@ FAST = [
     "trainer.accelerator=cpu",
     "stride=3",
 ]
+
+
+def three_waves() -> list[TimeSeries]:
+    """Return series as a function of the user's own might."""
+    return [
+        TimeSeries.from_values(np.sin(np.arange(80) * number).astype(np.float32))
+        for number in (1, 2, 3)
+    ]
 
 
 @dataclass

@@ -2,16 +2,19 @@
 
 import io
 import logging
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from darts import TimeSeries
+from darts.datasets.dataset_loaders import DatasetLoader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,8 +33,11 @@ from my_forecast.errors import (
 from my_forecast.settings import (
     Co2Settings,
     CsvSettings,
+    DartsDatasetSettings,
     FileSettings,
+    FunctionSettings,
     ParquetSettings,
+    StatsmodelsSettings,
     SyntheticSettings,
 )
 
@@ -68,12 +74,88 @@ def csv(tmp_path: Path) -> Callable[..., CsvSettings]:
     return write
 
 
+def series_set(*lengths: int) -> SeriesSet:
+    """Return series that count upwards from 0."""
+    targets = [
+        TimeSeries(
+            pd.date_range("2024-01-01", periods=n, freq="D"), np.arange(n, dtype=float)[:, None]
+        )
+        for n in lengths
+    ]
+    return SeriesSet([f"series {n}" for n in lengths], targets)
+
+
 def test_co2_is_the_embedded_series_without_its_gaps() -> None:
     data = load_data(Co2Settings(source="co2", **COMMON))
     series = data.targets[0]
     assert (len(series), series.freq_str) == (2284, "W-SAT")
     assert not np.isnan(series.values()).any()
     assert series.values()[0, 0] == pytest.approx(316.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "components", "frequency", "length", "first"),
+    [
+        ("co2", 1, "W-SAT", 2284, 316.1),
+        ("elnino", 1, "MS", 732, 23.11),
+        ("interest_inflation", 2, "QS-OCT", 107, -0.00313258),
+        ("macrodata", 12, "QS-OCT", 203, 2710.349),
+        ("nile", 1, "YS-JAN", 100, 1120),
+        ("sunspots", 1, "YS-JAN", 309, 5),
+    ],
+)
+def test_data_sets_of_statsmodels_have_their_times(
+    name: str, components: int, frequency: str, length: int, first: float
+) -> None:
+    series = load_data(StatsmodelsSettings(source="statsmodels", name=name, **COMMON)).targets[0]
+    assert (series.n_components, series.freq_str, len(series)) == (components, frequency, length)
+    assert series.values()[0, 0] == pytest.approx(first)
+
+
+def test_a_data_set_of_darts_is_taken_from_its_cache_or_said_to_be_missing(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DatasetLoader, "_DEFAULT_DIRECTORY", workdir)
+    monkeypatch.setattr("requests.get", lambda uri: (_ for _ in ()).throw(OSError("offline")))
+    passengers = DartsDatasetSettings(source="darts_dataset", name="AirPassengersDataset", **COMMON)
+    with pytest.raises(
+        UserError, match=r"neither in the cache .*offline.* copy the file to .*air_"
+    ):
+        load_data(passengers)
+    months = pd.date_range("1949-01-01", periods=5, freq="MS").strftime("%Y-%m")
+    rows = [f"{month},{number}" for number, month in enumerate(months)]
+    (workdir / "air_passengers.csv").write_text("\n".join(["Month,#Passengers", *rows]))
+    with pytest.raises(UserError, match="Expected hash"):
+        load_data(passengers)
+    monkeypatch.setattr(DatasetLoader, "_check_dataset_integrity_or_raise", lambda self: None)
+    data = load_data(passengers)
+    assert data.names == ["#Passengers"]
+    assert data.targets[0].values().ravel().tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(UserError, match="'Passengers' is none of the data sets of Darts: Air"):
+        load_data(replace(passengers, name="Passengers"))
+
+
+@pytest.mark.parametrize(
+    ("returned", "names"),
+    [
+        (series_set(9, 8), ["series 9", "series 8"]),
+        (series_set(9).targets[0], ["0"]),
+        (series_set(9, 8).targets, ["series_0000", "series_0001"]),
+    ],
+)
+def test_series_come_from_a_function(
+    returned: Any, names: list[str], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = FunctionSettings(source="function", function="my_data.load", **COMMON)
+    with pytest.raises(UserError, match=r"there is no function 'my_data.load'"):
+        load_data(settings)
+    module = ModuleType("my_data")
+    monkeypatch.setattr(module, "load", lambda: returned, raising=False)
+    monkeypatch.setitem(sys.modules, "my_data", module)
+    assert load_data(settings).names == names
+    monkeypatch.setattr(module, "load", lambda: 3)
+    with pytest.raises(UserError, match=r"my_data\.load: it returns int, no SeriesSet"):
+        load_data(settings)
 
 
 def test_synthetic_data_is_the_same_for_the_same_seed() -> None:
@@ -399,17 +481,6 @@ def test_series_that_never_change_are_named_in_the_log(
 def test_missing_times_become_gaps(csv: Callable[..., CsvSettings]) -> None:
     data = load_data(csv(GOOD.replace("2024-01-02,2\n", ""), frequency="D"))
     np.testing.assert_array_equal(data.targets[0].values()[:, 0], [1, 2.5, 4, 8])
-
-
-def series_set(*lengths: int) -> SeriesSet:
-    """Return series that count upwards from 0."""
-    targets = [
-        TimeSeries(
-            pd.date_range("2024-01-01", periods=n, freq="D"), np.arange(n, dtype=float)[:, None]
-        )
-        for n in lengths
-    ]
-    return SeriesSet([f"series {n}" for n in lengths], targets)
 
 
 def test_parts_are_cut_from_the_end_and_look_back() -> None:

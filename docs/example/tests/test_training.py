@@ -54,6 +54,8 @@ OPTIONS = [
     (path.parent.name, path.stem)
     for path in sorted((PROJECT / "conf").glob("*/*.yaml"))
     if path.parent.name not in ("hydra", "paths", "local")
+    # downloads; tests/test_data.py has it
+    and path.stem != "darts_dataset"
 ]
 ETTH1 = [
     "data.path=etth1.csv",
@@ -68,6 +70,7 @@ EXTRA = {
     ("experiment", "etth1_nlinear"): ETTH1,
     ("experiment", "etth1_tide"): ETTH1,
     ("data", "csv"): ["data.path=series.csv"],
+    ("data", "function"): ["data.function=conftest.three_waves"],
     ("data", "parquet"): ["data.path=series.parquet"],
     ("callbacks", "none"): ["data.validation_size=0"],
     ("likelihood", "poisson"): COUNTS,

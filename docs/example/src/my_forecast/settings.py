@@ -142,10 +142,34 @@ class SyntheticSettings(DataSettings):
     seed: int
 
 
+@dataclass(kw_only=True)
+class DartsDatasetSettings(DataSettings):
+    """A data set of ``darts.datasets``, downloaded where it is not in the cache of Darts."""
+
+    name: str
+
+
+@dataclass(kw_only=True)
+class StatsmodelsSettings(DataSettings):
+    """A data set that is embedded in statsmodels."""
+
+    name: str
+
+
+@dataclass(kw_only=True)
+class FunctionSettings(DataSettings):
+    """A function that returns a ``SeriesSet``, a ``TimeSeries`` or a list of those."""
+
+    function: str
+
+
 SOURCES: dict[str, type[DataSettings]] = {
     "co2": Co2Settings,
     "csv": CsvSettings,
+    "darts_dataset": DartsDatasetSettings,
+    "function": FunctionSettings,
     "parquet": ParquetSettings,
+    "statsmodels": StatsmodelsSettings,
     "synthetic": SyntheticSettings,
 }
 

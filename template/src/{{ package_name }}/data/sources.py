@@ -9,14 +9,18 @@ from darts import TimeSeries
 
 from ..settings import (
     Co2Settings,
+    DartsDatasetSettings,
     DataSettings,
     FileSettings,
+    FunctionSettings,
+    StatsmodelsSettings,
     SyntheticSettings,
     listed,
 )
 from .arrange import one_series_a_component, until
 from .calendar import add_calendar
 from .gaps import fill_gaps, warn_of_constants
+from .named import load_darts_dataset, load_function, load_statsmodels
 from .report import Report
 from .series import SeriesSet
 from .storage import IN_MEMORY, Storage
@@ -93,5 +97,8 @@ def make_synthetic(settings: SyntheticSettings) -> SeriesSet:
 
 _SOURCES: dict[type[DataSettings], Callable[[Any], SeriesSet]] = {
     Co2Settings: load_co2,
+    DartsDatasetSettings: load_darts_dataset,
+    FunctionSettings: load_function,
+    StatsmodelsSettings: load_statsmodels,
     SyntheticSettings: make_synthetic,
 }
