@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -207,6 +208,8 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
         ("evaluate", ["run=latest"], "there is no finished run under 'outputs'"),
         ("evaluate", ["run=gone"], "run: there is no folder 'gone'"),
         ("evaluate", ["run=."], "run: '.' holds no record.json"),
+        ("predict", ["run=[]", "output=f.csv"], "run: name at least one"),
+        ("predict", ["run=.", "output=f.csv", "ensemble=sum"], "ensemble: 'sum' is none of mean"),
         ("predict", ["run=.", "output=f.txt"], "output: 'f.txt' must end in .csv or .parquet"),
         ("predict", ["run=.", "output=no/f.csv"], "output: there is no folder 'no'"),
         ("predict", ["run=.", "output=old.csv"], "output: 'old.csv' exists and is not overwritten"),
@@ -318,6 +321,47 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
     pd.testing.assert_frame_equal(*tables[1:], check_exact=True)
     finished = run("predict", "run=latest", "output=r.csv", "quantiles=[0.05,0.5,0.95]")
     assert "quantiles: 0.05 is none of those that were learned" in finished.out + finished.err
+
+
+@pytest.mark.parametrize("likelihood", ["none", "quantile"])
+def test_an_ensemble_averages_its_runs(likelihood: str, run: Run, workdir: Path) -> None:
+    write_long_file(workdir / "long.csv", "ab", 60)
+    write_long_file(workdir / "other.csv", "ab", 50)
+    names = ["one", "two", "three"]
+    for seed, name in enumerate(names):
+        part = [f"seed={seed}", f"likelihood={likelihood}", f"hydra.run.dir={name}"]
+        assert run("train", *LONG_FILE, *part).code == 0
+        assert run("predict", f"run={name}", f"output={name}.csv").code == 0
+    tables = [pd.read_csv(workdir / f"{name}.csv").iloc[:, 2:] for name in names]
+    values = np.stack([table.to_numpy() for table in tables])
+    assert values.std(axis=0).min() > 0
+    for average in ("mean", "median"):
+        file = f"{average}.csv"
+        members = ["run=[one,two,three]", f"ensemble={average}", f"output={file}"]
+        assert run("predict", *members).code == 0
+        found = pd.read_csv(workdir / file)
+        assert list(found)[2:] == list(tables[0])
+        expected = getattr(np, average)(values, axis=0)
+        np.testing.assert_allclose(found.iloc[:, 2:].to_numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["data.path=other.csv"], "'two' forecasts other data than 'one'"),
+        (["likelihood=quantile"], r"the quantiles of the runs differ, \[\] and \[0.1, 0.5, 0.9\]"),
+    ],
+)
+def test_runs_that_differ_are_not_averaged(
+    change: list[str], message: str, run: Run, workdir: Path
+) -> None:
+    write_long_file(workdir / "long.csv", "ab", 60)
+    write_long_file(workdir / "other.csv", "ab", 50)
+    assert run("train", *LONG_FILE, "hydra.run.dir=one").code == 0
+    assert run("train", *LONG_FILE, *change, "hydra.run.dir=two").code == 0
+    finished = run("predict", "run=[one,two]", "output=f.csv")
+    assert finished.code == 1
+    assert re.search(message, finished.out + finished.err)
 
 
 def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> None:

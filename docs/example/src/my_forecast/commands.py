@@ -14,9 +14,10 @@ from .bundle import Bundle, load_bundle, save_bundle, start_from
 from .conformal import calibrate, with_calibration
 from .data import SeriesSet, Split, fingerprint, load_data, open_storage, split_data
 from .dataloader import plan_loader
+from .ensembling import combine
 from .errors import UserError
 from .evaluation import Backtest, backtest
-from .forecasting import check_output, forecast, forecast_table, write_table
+from .forecasting import Forecast, check_output, forecast, forecast_table, write_table
 from .intervals import quantile_metrics
 from .metrics import Metrics, measure
 from .plots import plot_forecast, plot_metrics_by_step
@@ -166,19 +167,23 @@ def evaluate(config: DictConfig) -> None:
 
 
 def predict(config: DictConfig) -> None:
-    """Forecast beyond the data with the bundle of a finished run."""
+    """Forecast beyond the data with the bundles of finished runs."""
     wanted = predict_settings(config)
     output = Path(wanted.output)
     check_output(output)
-    run_dir = find_run(wanted.run)
-    settings = read_settings(run_dir)
-    horizon = wanted.horizon or settings.horizon
-    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
-    levels, calibration = _wanted_quantiles(wanted, settings), None
-    if wanted.conformal:
-        data, split = _test_parts(bundle, data, settings, horizon)
-        calibration = calibrate(bundle, data, split, horizon, levels)
-    forecasts = forecast(bundle, data, horizon, levels, calibration)
+    run_dirs = [find_run(run) for run in wanted.run]
+    horizon = wanted.horizon or read_settings(run_dirs[0]).horizon
+    data, first = _forecast_of_run(run_dirs[0], wanted, horizon)
+    members = [first]
+    for run_dir in run_dirs[1:]:
+        others, member = _forecast_of_run(run_dir, wanted, horizon)
+        if others.names != data.names or others.targets != data.targets:
+            raise UserError(
+                f"run: '{run_dir}' forecasts other data than '{run_dirs[0]}'. Combine runs on the "
+                "same data, or give them the same with data_path=..."
+            )
+        members.append(member)
+    forecasts = combine(members, wanted.ensemble)
     write_table(forecast_table(data.names, forecasts), output)
     picture = output.with_suffix(".png")
     history = data.targets[0][-HISTORY_HORIZONS * horizon :]
@@ -190,6 +195,19 @@ def predict(config: DictConfig) -> None:
         quantiles=forecasts[0].quantiles,
     )
     print(f"Saved {output} and {picture}")
+
+
+def _forecast_of_run(
+    run_dir: Path, wanted: PredictSettings, horizon: int
+) -> tuple[SeriesSet, list[Forecast]]:
+    """Return the data of a run and what it forecasts after it."""
+    settings = read_settings(run_dir)
+    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
+    levels, calibration = _wanted_quantiles(wanted, settings), None
+    if wanted.conformal:
+        data, split = _test_parts(bundle, data, settings, horizon)
+        calibration = calibrate(bundle, data, split, horizon, levels)
+    return data, forecast(bundle, data, horizon, levels, calibration)
 
 
 def _wanted_quantiles(

@@ -44,6 +44,7 @@ METRICS = (
     "r2_score",
     "coefficient_of_variation",
 )
+ENSEMBLES = ("mean", "median")
 # data is float32 everywhere, and Darts cannot load weights of 16 bits
 PRECISIONS = (None, "32-true", "bf16-mixed", "16-mixed")
 
@@ -239,9 +240,9 @@ class EvaluateSettings:
 
 @dataclass
 class PredictSettings:
-    """A forecast beyond the data of a finished run; ``None`` keeps the value of that run."""
+    """A forecast beyond the data of finished runs; ``None`` keeps the value of the first one."""
 
-    run: str
+    run: list[str]
     accelerator: str
     horizon: int | None
     output: str
@@ -249,6 +250,7 @@ class PredictSettings:
     quantiles: list[float] | None
     num_samples: int | None
     conformal: bool
+    ensemble: str
 
 
 @dataclass
@@ -319,9 +321,15 @@ def evaluate_settings(config: DictConfig) -> EvaluateSettings:
 
 def predict_settings(config: DictConfig) -> PredictSettings:
     """Check the config of ``predict.py``; raises UserError as ``train_settings`` does."""
-    settings = _typed(PredictSettings, _fields(PredictSettings, plain(config)), "")
+    values = _fields(PredictSettings, plain(config))
+    if isinstance(values["run"], str):
+        values["run"] = [values["run"]]
+    settings = _typed(PredictSettings, values, "")
     _check_integer("horizon", settings.horizon, minimum=1)
     _check_quantiles(settings.quantiles, settings.num_samples)
+    _check_choice("ensemble", settings.ensemble, ENSEMBLES)
+    if not settings.run:
+        raise UserError("run: name at least one.")
     return settings
 
 
