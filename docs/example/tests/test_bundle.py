@@ -8,13 +8,29 @@ import numpy as np
 import pandas as pd
 import pytest
 from darts import TimeSeries
-from darts.models import DLinearModel, NHiTSModel, NLinearModel, RNNModel, TiDEModel
+from darts.models import (
+    BlockRNNModel,
+    DLinearModel,
+    NBEATSModel,
+    NHiTSModel,
+    NLinearModel,
+    RNNModel,
+    TCNModel,
+    TiDEModel,
+    TransformerModel,
+)
+from darts.utils.likelihood_models.torch import (
+    GaussianLikelihood,
+    LaplaceLikelihood,
+    QuantileRegression,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger
 
 from my_forecast.bundle import (
+    Bundle,
     load_bundle,
     save_bundle,
 )
@@ -72,6 +88,58 @@ def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
         np.testing.assert_array_equal(one.point.values(), values)
         assert one.point.start_time() == index[-1] + index.freq
         assert not one.quantiles
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    model_class=st.sampled_from(
+        [BlockRNNModel, DLinearModel, NBEATSModel, RNNModel, TCNModel, TiDEModel, TransformerModel]
+    ),
+    likelihood=st.sampled_from([None, QuantileRegression, GaussianLikelihood, LaplaceLikelihood]),
+    kind=st.sampled_from(["standard", "minmax", "log", "none"]),
+    covariates=st.booleans(),
+    horizon=st.integers(1, 6),
+)
+def test_saving_and_loading_changes_no_forecast(
+    model_class: type, likelihood: Any, kind: str, covariates: bool, horizon: int
+) -> None:
+    random = np.random.default_rng(horizon)
+    index = pd.date_range("2024-01-01", periods=60, freq="D")
+
+    def series(length: int, components: int) -> TimeSeries:
+        return TimeSeries(index[:length], 9 + random.random((length, components)))
+
+    shape: dict[str, Any] = {"output_chunk_length": 4}
+    if model_class is RNNModel:
+        shape = {"training_length": 14}
+    if likelihood is not None:
+        learned = [[0.1, 0.5, 0.9]] if likelihood is QuantileRegression else []
+        shape["likelihood"] = likelihood(*learned)
+    if model_class is DLinearModel:
+        shape["shared_weights"] = False
+    model = model_class(8, **shape, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
+    past = [series(60, 1)] if covariates and model.supports_past_covariates else None
+    future = [series(60, 2)] if covariates and model.supports_future_covariates else None
+    data = SeriesSet(["a"], [series(50, 2)], past, future)
+    scalers = fit_scalers(data, Split([40], [40]), kind)
+    scaled = scalers.transform(data)
+    model.fit(
+        scaled.targets,
+        past_covariates=scaled.past_covariates,
+        future_covariates=scaled.future_covariates,
+        dataloader_kwargs={"pin_memory": False},
+    )
+    quantiles = QuantileSettings(num_samples=20)
+    with tempfile.TemporaryDirectory() as folder:
+        save_bundle(Path(folder) / "bundle", model, scalers)
+        loaded = load_bundle(Path(folder) / "bundle", f"darts.models.{model_class.__name__}", "cpu")
+    [before], [after] = (
+        forecast(bundle, data, horizon, quantiles) for bundle in (Bundle(model, scalers), loaded)
+    )
+    np.testing.assert_array_equal(after.point.values(), before.point.values())
+    assert list(after.quantiles) == ([] if likelihood is None else quantiles.levels)
+    for level, values in before.quantiles.items():
+        np.testing.assert_array_equal(after.quantiles[level].values(), values.values())
 
 
 class Unknown(Callback):

@@ -364,6 +364,27 @@ def test_runs_that_differ_are_not_averaged(
     assert re.search(message, finished.out + finished.err)
 
 
+def test_a_fresh_process_forecasts_what_the_training_process_does(run: Run, workdir: Path) -> None:
+    """After a training with every tracker that is installed, callbacks and a likelihood."""
+    write_long_file(workdir / "long.csv", "ab", 60)
+    trackers = [f"logger={path.stem}" for path in sorted((PROJECT / "conf/logger").glob("*.yaml"))]
+    trackers = [item for item in trackers if not item.endswith("none")]
+    for number, tracker in enumerate(trackers):
+        part = [tracker, "likelihood=laplace", f"hydra.run.dir=run{number}"]
+        assert run("train", *LONG_FILE, *part).code == 0
+        assert run("predict", f"run=run{number}", f"output=here{number}.csv").code == 0
+        command = ["predict.py", f"run=run{number}", f"output=there{number}.csv", "accelerator=cpu"]
+        subprocess.run(
+            [sys.executable, str(PROJECT / command[0]), *command[1:]],
+            cwd=workdir,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=True,
+        )
+        here, there = (workdir / f"{name}{number}.csv" for name in ("here", "there"))
+        assert here.read_bytes() == there.read_bytes()
+        assert "y_q0.9" in here.read_text(encoding="utf-8").splitlines()[0]
+
+
 def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> None:
     write_long_file(workdir / "long.csv", "ab", 60)
     assert run("train", *LONG_FILE).code == 0
