@@ -322,5 +322,5 @@ def _run_section(record: dict[str, Any]) -> Section:
     return Section(
         "run",
         "Run",
-        tables=[Table("Where and how the model was trained", ["", "value"], rows, texts=2)],
+        tables=[Table("Where and how the model was trained", ["fact", "value"], rows, texts=2)],
     )

@@ -93,18 +93,20 @@ class _Found:
 def _by_series_and_step(result: Backtest, forecast: str, names: Sequence[str]) -> dict[str, _Found]:
     count, (_, horizon, components) = len(result.names), result.truth[0].shape
     found = {name: _Found(np.empty(count), np.empty((count, horizon))) for name in names}
+    unscaled = list(dict.fromkeys(SCALED.get(name, name) for name in names))
     for group in _groups(result, horizon * components):
         truth, predicted = (
             np.stack([parts[number] for number in group], axis=2)
             for parts in (result.truth, result.forecasts[forecast])
         )
         # windows, or windows and steps, are what Darts takes for time
-        by_step = _darts(names, truth, predicted)
-        by_series = _darts(names, truth.reshape(-1, *truth.shape[2:]), predicted)
+        by_step = _darts(unscaled, truth, predicted)
+        by_series = _darts(unscaled, truth.reshape(-1, *truth.shape[2:]), predicted)
         for name in names:
+            base = SCALED.get(name, name)
             scale = np.array([_scale(name, result.scales[number]) for number in group])
-            found[name].by_step[group] = (by_step[name] / scale).mean(axis=-1).T
-            found[name].by_series[group] = (by_series[name] / scale).mean(axis=-1)
+            found[name].by_step[group] = (by_step[base] / scale).mean(axis=-1).T
+            found[name].by_series[group] = (by_series[base] / scale).mean(axis=-1)
     return found
 
 
@@ -150,8 +152,7 @@ def _darts(names: Sequence[str], truth: Array, forecast: Array) -> dict[str, Arr
         # numpy warns of columns that are undefined, which are counted later
         warnings.simplefilter("ignore", RuntimeWarning)
         for name in names:
-            metric = getattr(darts.metrics, SCALED.get(name, name))
-            values = metric(*series, component_reduction=None)
+            values = getattr(darts.metrics, name)(*series, component_reduction=None)
             found[name] = np.reshape(values, truth.shape[1:])
     return found
 
