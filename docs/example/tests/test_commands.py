@@ -444,6 +444,42 @@ def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> N
     assert run("evaluate", "run=latest", "horizon=1", "data_path=y.csv").code == 0
 
 
+def test_the_future_of_covariates_may_be_in_a_file_of_its_own(run: Run, workdir: Path) -> None:
+    def rows(ids: str, days: range, known: bool = True) -> list[str]:
+        value = "{0}" if known else ""
+        return [f"{i},{day},{value.format(day % 7)},{day % 2}" for i in ids for day in days]
+
+    def write(name: str, header: str, lines: list[str]) -> None:
+        (workdir / name).write_text("\n".join([header, *lines]))
+
+    whole = "unique_id,ds,y,event"
+    write("data.csv", whole, rows("ab", range(80)))
+    write("together.csv", whole, rows("ab", range(80)) + rows("ab", range(80, 83), known=False))
+    later = [line.replace(",,", ",") for line in rows("ba", range(80, 83), known=False)]
+    head = "unique_id,ds,event"
+    write("later.csv", head, later)
+    write("overlap.csv", head, ["a,79,1", *later])
+    write("gap.csv", head, [line for line in later if ",80," not in line])
+    write("lacking.csv", head, [line.replace("b", "c") for line in later])
+    columns = ["data=csv", "data.path=data.csv", "data.future_covariates_columns=[event]"]
+    short = ["model=tide", "horizon=3", "model.input_chunk_length=6", "trainer.max_epochs=1"]
+    assert run("train", *columns, *short).code == 0
+    assert run("predict", "run=latest", "output=f.csv", "data_path=together.csv").code == 0
+    finished = run("predict", "run=latest", "output=g.csv", "future_path=later.csv")
+    assert finished.code == 0, finished.err
+    assert (workdir / "g.csv").read_text() == (workdir / "f.csv").read_text()
+    for name, message in {
+        "overlap": "duplicate times in 1 row (1 of a): 79.",
+        "gap": "irregular times in 2 series: a: the usual step is 1, but 79 is followed by 81",
+        "lacking": "2 problems\n- no rows in lacking.csv in 1 series: b. Give every series its "
+        "future.\n- rows in lacking.csv alone in 1 series: c. Remove them.",
+        "gone": "future_path: there is no file 'gone.csv'",
+    }.items():
+        finished = run("predict", "run=latest", "output=h.csv", f"future_path={name}.csv")
+        assert finished.code == 1
+        assert message in finished.out + finished.err
+
+
 def test_an_error_of_a_library_is_one_line_and_names_the_log(run: Run, workdir: Path) -> None:
     finished = run("train", *FAST, "model.optimizer_kwargs.lr=high")
     lines = (finished.out + finished.err).split("Error: ", maxsplit=1)[1].strip().splitlines()

@@ -437,6 +437,35 @@ def test_a_column_may_have_two_roles(csv: Callable[..., CsvSettings]) -> None:
     assert data.past_covariates == data.targets
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_future_covariates_go_on_in_another_file(
+    kind: str,
+    csv: Callable[..., CsvSettings],
+    parquet: Callable[..., ParquetSettings],
+    workdir: Path,
+) -> None:
+    days = pd.date_range("2024-01-01", periods=8)
+    frame = pd.DataFrame({"time": days, "value": np.arange(8.0), "event": np.arange(8.0) % 2})
+    later = workdir / f"later.{kind}"
+    known = frame[["time", "event"]].tail(3)
+    if kind == "csv":
+        known.to_csv(later, index=False)
+    else:
+        known.to_parquet(later, index=False)
+    head = frame.head(5)
+    write = csv if kind == "csv" else parquet
+    described = write(
+        head.to_csv(index=False) if kind == "csv" else head, future_covariates_columns=["event"]
+    )
+    data = load_data(described, future=later)
+    assert data.names == ["data"]
+    assert data.targets[0].values().ravel().tolist() == [0, 1, 2, 3, 4]
+    assert data.future_covariates is not None
+    assert data.future_covariates[0].values().ravel().tolist() == [0, 1, 0, 1, 0, 1, 0, 1]
+    with pytest.raises(UserError, match="future_path: the run was trained without future"):
+        load_data(replace(described, future_covariates_columns=[]), future=later)
+
+
 def test_covariates_are_not_made_up_beyond_what_is_known(csv: Callable[..., CsvSettings]) -> None:
     text = "time,value,holiday\n2024-01-01,1,0\n2024-01-02,2,0\n2024-01-03,3,1\n2024-01-04,4,\n"
     data = load_data(csv(text, future_covariates_columns=["holiday"]))

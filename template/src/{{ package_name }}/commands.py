@@ -202,7 +202,9 @@ def _forecast_of_run(
 ) -> tuple[SeriesSet, list[Forecast]]:
     """Return the data of a run and what it forecasts after it."""
     settings = read_settings(run_dir)
-    bundle, data = _load_run(run_dir, settings, wanted.data_path, wanted.accelerator, horizon)
+    bundle, data = _load_run(
+        run_dir, settings, wanted.data_path, wanted.accelerator, horizon, wanted.future_path
+    )
     levels, calibration = _wanted_quantiles(wanted, settings), None
     if wanted.conformal:
         data, split = _test_parts(bundle, data, settings, horizon)
@@ -222,16 +224,23 @@ def _wanted_quantiles(
 
 
 def _load_run(
-    run_dir: Path, settings: TrainSettings, data_path: str | None, accelerator: str, horizon: int
+    run_dir: Path,
+    settings: TrainSettings,
+    data_path: str | None,
+    accelerator: str,
+    horizon: int,
+    future_path: str | None = None,
 ) -> tuple[Bundle, SeriesSet]:
     device = machines.resolve_accelerator(accelerator)
     bundle = load_bundle(run_dir / BUNDLE, settings.model["_target_"], device)
     source: DataSettings = settings.data
-    if data_path is not None:
+    if data_path is not None or future_path is not None:
         if not isinstance(source, FileSettings):
-            raise UserError(f"data_path: the run was trained on {source.source}, not on a file.")
-        source = replace(source, path=data_path)
-    data = load_data(source, ahead=steps_ahead(bundle.model, horizon))
+            key = "data_path" if data_path is not None else "future_path"
+            raise UserError(f"{key}: the run was trained on {source.source}, not on a file.")
+        source = replace(source, path=data_path or source.path)
+    future = Path(future_path) if future_path is not None else None
+    data = load_data(source, ahead=steps_ahead(bundle.model, horizon), future=future)
     data = bundle.match(data, drop=source.short_series == "drop")
     return bundle, supported_covariates(bundle.model, data)
 

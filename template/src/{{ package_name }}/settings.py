@@ -247,6 +247,7 @@ class PredictSettings:
     horizon: int | None
     output: str
     data_path: str | None
+    future_path: str | None
     quantiles: list[float] | None
     num_samples: int | None
     conformal: bool

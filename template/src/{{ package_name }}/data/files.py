@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..settings import CsvSettings, FileSettings, ParquetSettings, listed
-from .columns import check_columns, choose_columns
+from .columns import Columns, check_columns, choose_columns
 from .csv_file import CsvFile
 from .parquet_file import ParquetFile
 from .report import Report
@@ -24,7 +24,9 @@ _FORMATS: dict[type[FileSettings], Callable[[Path, Any], CsvFile | ParquetFile]]
 _SUFFIXES = {CsvSettings: ".csv", ParquetSettings: ".parquet"}
 
 
-def read_files(settings: FileSettings, storage: Storage, report: Report) -> SeriesSet:
+def read_files(
+    settings: FileSettings, storage: Storage, report: Report, future: Path | None = None
+) -> SeriesSet:
     """Read the series of one or many files.
 
     A wide file is one series, named after the file; a long one has many, named by columns, and
@@ -36,6 +38,7 @@ def read_files(settings: FileSettings, storage: Storage, report: Report) -> Seri
         settings: paths and columns.
         storage: where the values are kept.
         report: where all that is wrong with the files is added.
+        future: a file with more rows of every series, in which future covariates go on.
 
     Returns:
         The series that have regular times.
@@ -44,17 +47,25 @@ def read_files(settings: FileSettings, storage: Storage, report: Report) -> Seri
         UserError: when there is no file, or none of which anything more can be told.
     """
     paths = find_files(settings)
+    names = series_names_of_files(paths)
+    if future is not None:
+        names[future] = _check_future(settings, future, names)
+        paths.append(future)
     files = [file for path in paths if (file := _open(path, paths, settings, report))]
     if not files:
         report.refuse()
     columns = choose_columns(settings, files[0].names)
+
+    def of(file: CsvFile | ParquetFile) -> Columns:
+        return columns.known_ahead() if file.path == future else columns
+
     for file in files:
         label = _label(file.path, paths)
-        missing = check_columns(columns, file.names, label, report)
+        missing = check_columns(of(file), file.names, label, report)
         if {columns.time, *columns.keys} & set(missing):
             report.refuse()
         columns = columns.without(missing)
-        wrong = file.check_types(columns, label, report)
+        wrong = file.check_types(of(file), label, report)
         if columns.time in wrong:
             report.refuse()
         columns = columns.without(wrong)
@@ -71,17 +82,20 @@ def read_files(settings: FileSettings, storage: Storage, report: Report) -> Seri
         rows=sum(file.rows for file in files),
         time_type=str(np.result_type(*time_types)),
         precision={
-            role: np.result_type(*(file.precision(group) for file in files))
+            role: np.result_type(
+                *(file.precision(group) for file in files if role in of(file).roles)
+            )
             for role, group in columns.roles.items()
         },
         storage=storage,
     )
-    names = series_names_of_files(paths)
     for number, file in enumerate(files):
         place = f"{file.path.name}, {file.place}" if len(paths) > 1 else file.place
-        for frame in file.frames(columns):
-            rows = check_rows(frame, columns, time_format, place, report)
-            table.append(rows, number, names[file.path], report)
+        for frame in file.frames(of(file)):
+            rows = check_rows(frame, of(file), time_format, place, report)
+            table.append(rows.reindex(columns=columns.all), number, names[file.path], report)
+        if file.path == future:
+            table.check_future(number, file.path.name, report)
     if "targets" not in columns.roles:
         report.refuse()
     return table.series(settings, report)
@@ -115,6 +129,17 @@ def series_names_of_files(paths: list[Path]) -> dict[Path, str]:
     if len({path.stem for path in paths}) == len(paths):
         return {path: path.stem for path in paths}
     return {path: path.with_suffix("").as_posix() for path in paths}
+
+
+def _check_future(settings: FileSettings, future: Path, names: dict[Path, str]) -> str:
+    """Return the name of the series in ``future``, where no column has it."""
+    if not settings.future_covariates_columns:
+        raise UserError("future_path: the run was trained without future covariates of a file.")
+    if not future.is_file():
+        raise UserError(f"future_path: there is no file '{future}' (looked in {Path.cwd()}).")
+    if future in names:
+        raise UserError(f"future_path: '{future}' is among the data already.")
+    return next(iter(names.values()))
 
 
 def _open(

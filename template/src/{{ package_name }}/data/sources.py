@@ -1,6 +1,7 @@
 """Where series come from: one function per source, and the table that finds it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,19 @@ from .storage import IN_MEMORY, Storage
 DAYS_AHEAD = 90
 
 
-def load_data(settings: DataSettings, storage: Storage = IN_MEMORY, ahead: int = 0) -> SeriesSet:
+def load_data(
+    settings: DataSettings,
+    storage: Storage = IN_MEMORY,
+    ahead: int = 0,
+    future: Path | None = None,
+) -> SeriesSet:
     """Load the series that ``settings`` describe, with gaps treated as ``settings.fill`` says.
 
     Args:
         settings: of the source.
         storage: where the values of large files are kept.
         ahead: steps after the end of the series for which ``data.calendar`` is wanted.
+        future: a file in which the future covariates of files go on.
 
     Returns:
         Series without missing values, in the precision of their source.
@@ -48,7 +55,7 @@ def load_data(settings: DataSettings, storage: Storage = IN_MEMORY, ahead: int =
         from .files import read_files
 
         report = Report(", ".join(listed(settings.path)))
-        data = read_files(settings, storage, report)
+        data = read_files(settings, storage, report, future)
         if not data.names:
             report.refuse()
         if settings.end is not None:

@@ -94,6 +94,16 @@ class Table:
                 found = np.unique(codes[start:stop])
                 self._add_static(series, column, values[found[found >= 0]], report)
 
+    def check_future(self, file: int, name: str, report: Report) -> None:
+        """Report the series that the file ``name``, of this number, lacks or has in addition."""
+        for series, runs in list(self._runs.items()):
+            found = {run.file for run in runs}
+            if file not in found:
+                report.add(f"no rows in {name}", "Give every series its future.", series=[series])
+            elif found == {file}:
+                report.add(f"rows in {name} alone", "Remove them.", series=[series])
+                del self._runs[series]
+
     def series(self, settings: FileSettings, report: Report) -> SeriesSet:
         """Return the series with regular times; those that cannot have them are reported.
 

@@ -54,6 +54,11 @@ class Columns:
         roles = {role: group for role, group in roles.items() if group}
         return replace(self, static=static, roles=roles)
 
+    def known_ahead(self) -> "Columns":
+        """Return the columns that a file with the future of the covariates has."""
+        roles = {role: group for role, group in self.roles.items() if role == "future_covariates"}
+        return replace(self, static=[], roles=roles)
+
     def names(self, rows: pd.DataFrame) -> list[str]:
         """Return the name of the series of every row; none without ``keys``."""
         if not self.keys:
