@@ -113,18 +113,18 @@ def test_a_run_and_its_evaluation_are_reported(run: Run, workdir: Path) -> None:
 def test_names_of_any_kind_are_shown_as_they_are(run: Run, workdir: Path) -> None:
     random = np.random.default_rng(0)
     tables = [
-        pd.DataFrame({"unique_id": name, "ds": range(80), "<b>$x_{": random.random(80).cumsum()})
+        pd.DataFrame({"unique_id": name, "ds": range(80), "<b>$x_{$": random.random(80).cumsum()})
         for name in NASTY
     ]
     pd.concat(tables).to_csv(workdir / "nasty.csv", index=False)
     fast = [item for item in FAST if not item.startswith("data")]
     source = ["data=csv", "data.path=nasty.csv", "logger=none"]
-    finished = run("train", *fast, *source, "data.target_columns=['<b>$x_{']", "metrics=[merr]")
+    finished = run("train", *fast, *source, "data.target_columns=['<b>$x_{$']", "metrics=[merr]")
     assert finished.code == 0, finished.out + finished.err
     path = newest(workdir, "train")
     assert_stands_alone(path)
     page = Page(path)
-    for name in [*NASTY, "<b>$x_{", "No losses were logged"]:
+    for name in [*NASTY, "<b>$x_{$", "No losses were logged"]:
         assert name in page.text, name
 
 

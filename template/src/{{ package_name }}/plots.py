@@ -54,7 +54,10 @@ def plot_forecast(
     axes.axvline(forecast.start_time(), color=HISTORY, linewidth=0.8, linestyle=":")
     if history.has_datetime_index:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set(title=title, xlabel="time", ylabel=str(forecast.components[0]))
+    # names of the data, in which a dollar sign begins no formula
+    axes.set_title(title, parse_math=False)
+    axes.set_ylabel(str(forecast.components[0]), parse_math=False)
+    axes.set_xlabel("time")
     _finish(figure, path)
 
 
