@@ -206,7 +206,7 @@ def test_data_beyond_the_memory_limit_trains_from_mapped_files(
     command = [sys.executable, "-c", LIMITED, str(LIMIT), "train.py", *train]
     run(project, *command, "data.storage=mmap")
     # a thread needs memory, too
-    with pytest.raises(AssertionError, match="MemoryError|Failed to launch worker thread"):
+    with pytest.raises(AssertionError, match=r"MemoryError|Failed to launch worker thread"):
         run(project, *command, "data.storage=memory")
 
 
