@@ -48,6 +48,7 @@ from my_forecast.windows import (
 )
 
 from conftest import FAST, PROJECT
+from tiny_models import WRITE
 
 Config = Callable[..., DictConfig]
 OPTIONS = [
@@ -75,6 +76,8 @@ EXTRA = {
     ("callbacks", "none"): ["data.validation_size=0"],
     ("likelihood", "poisson"): COUNTS,
     ("likelihood", "negative_binomial"): COUNTS,
+    ("model", "chronos2"): ["model.local_dir=chronos2"],
+    ("model", "timesfm2p5"): ["model.local_dir=timesfm2p5"],
     ("model", "rnn"): ["model.training_length=16"],
 }
 # keys of FAST that only some data sources have
@@ -90,7 +93,9 @@ def fast_run(config: Config, workdir: Path, *overrides: str) -> Path:
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_every_option_trains(group: str, option: str, config: Config, workdir: Path) -> None:
+def test_every_option_trains(
+    group: str, option: str, config: Config, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if option == "cuda" and not torch.cuda.is_available():
         pytest.skip("trainer=cuda needs an NVIDIA GPU")
     fast = [item for item in FAST if not (option == "cuda" and "accelerator" in item)]
@@ -106,6 +111,8 @@ def test_every_option_trains(group: str, option: str, config: Config, workdir: P
         hours = pd.date_range("2016-07-01", periods=80, freq="h")
         values = np.random.default_rng(0).random((80, 7))
         pd.DataFrame(values, hours, channels).to_csv(workdir / "etth1.csv", index_label="date")
+    if option in WRITE:
+        WRITE[option](workdir / option, monkeypatch)
     (workdir / "run").mkdir()
     train(config(*fast, f"{group}={option}", *extra, "++model.batch_size=512"))
     scores = json.loads((workdir / "run" / "metrics.json").read_text())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from darts.models.forecasting.foundation_model import FoundationModel
 from darts.models.forecasting.global_baseline_models import GlobalNaiveDrift, GlobalNaiveSeasonal
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
@@ -104,6 +105,8 @@ def build_model(
         raise UserError(f"model._target_: {name} is no torch forecasting model of Darts.")
     _check_types(model_class, arguments)
     _check_likelihood(arguments)
+    if issubclass(model_class, FoundationModel):
+        _check_files(arguments.get("local_dir"))
     callbacks = list(_build(settings.callbacks).values())
     _check_monitors(callbacks, settings)
     callbacks += [OwnLoaders(settings.seed), LogWhenWritten()]
@@ -356,6 +359,16 @@ def _check_monitors(callbacks: list[Any], settings: TrainSettings) -> None:
             raise UserError(
                 f"callbacks: {type(callback).__name__} watches {callback.monitor}, but "
                 "data.validation_size is 0. Set data.validation_size=0.1 or callbacks=none."
+            )
+
+
+def _check_files(folder: str | None) -> None:
+    """Refuse a pretrained model without its files, which Darts would download."""
+    for name in ("config.json", "model.safetensors"):
+        if folder is None or not Path(folder, name).is_file():
+            raise UserError(
+                f"model.local_dir: {folder!r} holds no {name}. Download config.json and "
+                "model.safetensors of the model, from the Hugging Face Hub say, into a folder."
             )
 
 
