@@ -22,10 +22,14 @@ from my_forecast.commands import (
 )
 from my_forecast.data import (
     Storage,
+    load_data,
     open_storage,
 )
 from my_forecast.errors import (
     UserError,
+)
+from my_forecast.forecasting import (
+    forecast,
 )
 from my_forecast.machine import (
     detect,
@@ -34,6 +38,7 @@ from my_forecast.record import (
     read_settings,
 )
 from my_forecast.settings import (
+    QuantileSettings,
     train_settings,
 )
 from my_forecast.training import (
@@ -42,6 +47,7 @@ from my_forecast.training import (
     fit_model,
     make_windows,
     prepare_data,
+    supported_covariates,
 )
 from my_forecast.windows import (
     WindowDataset,
@@ -236,6 +242,19 @@ def test_a_likelihood_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         fast_run(config, workdir, *overrides)
+
+
+def test_the_moving_average_is_the_mean_of_what_was_before(config: Config, workdir: Path) -> None:
+    fast_run(config, workdir, "model=naive_moving_average", "model.input_chunk_length=4")
+    bundle = load_bundle(workdir / "run" / "bundle", "darts.models.GlobalNaiveAggregate", "cpu")
+    data = load_data(read_settings(workdir / "run").data)
+    data = supported_covariates(bundle.model, data)
+    forecasts = forecast(bundle, data, 3, QuantileSettings())
+    for series, one in zip(data.targets, forecasts, strict=True):
+        values = series.values()[:, 0].tolist()
+        for _ in range(3):
+            values.append(sum(values[-4:]) / 4)
+        np.testing.assert_allclose(one.point.values()[:, 0], values[-3:], rtol=1e-5)
 
 
 def test_the_seasonal_naive_model_is_the_baseline(config: Config, workdir: Path) -> None:

@@ -18,11 +18,14 @@ from .data import IN_MEMORY, Scalers, SeriesSet, Storage
 from .errors import UserError
 from .flat import Steps
 from .inference import Forecasts, forecast_from, forecast_quantiles
+from .naive import mean
 from .settings import QuantileSettings
 from .training import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
+# those of the scaler ``log`` and of the moving average
+FUNCTIONS = [np.log1p, np.expm1, mean]
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
 def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     """Load a bundle onto ``cpu``, ``cuda`` or ``mps``, whatever it was trained on.
 
-    Darts' safe loading is used for model and scalers: no code of the files is run.
+    Darts' safe loading is used for model and scalers: no code of the files is run but
+    ``FUNCTIONS``.
 
     Raises:
         UserError: when the folder holds no bundle.
@@ -127,12 +131,12 @@ def load_bundle(folder: Path, model_class: str, accelerator: str) -> Bundle:
     # those of naive models
     warnings.filterwarnings("ignore", message=".*contains no parameters.*")
     get_class(model_class)  # Darts' load() expects the class of the saved model to be imported
-    model = TorchForecastingModel.load(
-        str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
-    )
-    # functions of the scaler ``log``
-    with (folder / SCALERS).open("rb") as file, safe_globals([np.log1p, np.expm1]):
-        fitted = restricted_pickle_load(file)
+    with safe_globals(FUNCTIONS):
+        model = TorchForecastingModel.load(
+            str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
+        )
+        with (folder / SCALERS).open("rb") as file:
+            fitted = restricted_pickle_load(file)
     return Bundle(model=model, scalers=Scalers(**fitted))
 
 

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from darts.models.forecasting.foundation_model import FoundationModel
-from darts.models.forecasting.global_baseline_models import GlobalNaiveDrift, GlobalNaiveSeasonal
+from darts.models.forecasting.global_baseline_models import (
+    GlobalNaiveAggregate,
+    GlobalNaiveDrift,
+    GlobalNaiveSeasonal,
+)
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
 from hydra.utils import get_class, instantiate
@@ -43,7 +47,7 @@ from .workload import measure
 # epochs that Darts trains without trainer.max_epochs
 DARTS_EPOCHS = 100
 # models that Darts does not train
-NAIVE = (GlobalNaiveDrift, GlobalNaiveSeasonal)
+NAIVE = (GlobalNaiveAggregate, GlobalNaiveDrift, GlobalNaiveSeasonal)
 # the loss that Darts would take, too
 MSE = "torch.nn.MSELoss"
 
