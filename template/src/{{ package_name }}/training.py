@@ -1,5 +1,6 @@
 """Build a Darts model from settings and fit it through the fast data path."""
 
+import copyreg
 import inspect
 import logging
 import signal
@@ -17,6 +18,7 @@ from darts.models.forecasting.global_baseline_models import (
 )
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
+from darts.utils.likelihood_models.base import LikelihoodType
 from hydra.utils import get_class, instantiate
 from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -52,6 +54,14 @@ NAIVE = (GlobalNaiveAggregate, GlobalNaiveDrift, GlobalNaiveSeasonal)
 MSE = "torch.nn.MSELoss"
 
 log = logging.getLogger(__name__)
+
+
+def _by_value(member: LikelihoodType) -> tuple[type[LikelihoodType], tuple[str]]:
+    return LikelihoodType, (member.value,)
+
+
+# Python before 3.11.4 pickles it by ``getattr``, which Darts' safe loading refuses
+copyreg.pickle(LikelihoodType, _by_value)
 
 
 class OwnLoaders(Callback):
