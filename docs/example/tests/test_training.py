@@ -4,6 +4,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ EXTRA = {
     ("experiment", "etth1_nlinear"): ETTH1,
     ("experiment", "etth1_tide"): ETTH1,
     ("data", "csv"): ["data.path=series.csv"],
+    ("data", "etth1"): ["data.path=etth1.csv"],
     ("data", "function"): ["data.function=conftest.three_waves"],
     ("data", "parquet"): ["data.path=series.parquet"],
     ("callbacks", "none"): ["data.validation_size=0"],
@@ -123,6 +125,18 @@ def test_every_option_trains(
     train(config(*fast, f"{group}={option}", *extra, "++model.batch_size=512"))
     scores = json.loads((workdir / "run" / "metrics.json").read_text())
     assert np.isfinite(scores["test"]["model"]["mae"])
+
+
+def test_known_results_can_be_repeated_with_data_that_darts_downloads(config: Config) -> None:
+    same = ["season_length", "end", "component_series", "validation_size", "test_size", "scaler"]
+    for name in ("etth1_dlinear", "etth1_nlinear", "etth1_tide"):
+        experiment = f"experiment={name}"
+        file = train_settings(config(experiment, "data.path=ETTh1.csv"))
+        online = train_settings(config(experiment, "data=darts_dataset", "data.name=ETTh1Dataset"))
+        assert online.data.source == "darts_dataset"
+        assert replace(online, data=file.data) == file
+        for key in same:
+            assert getattr(online.data, key) == getattr(file.data, key)
 
 
 def test_a_run_leaves_everything_that_is_needed(config: Config, workdir: Path) -> None:

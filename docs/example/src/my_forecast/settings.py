@@ -61,6 +61,10 @@ class DataSettings:
     test_size: float
     fill: str
     scaler: str
+    # the last time that is read; None: all
+    end: str | None = None
+    # a series for each target column, so that one model learns from all of them
+    component_series: bool = False
     # times at which these parts begin, in place of their sizes
     validation_start: str | None = None
     test_start: str | None = None
@@ -112,10 +116,6 @@ class FileSettings(DataSettings):
     sample_weight_column: str | None = None
     # rows of one series and time: refuse, or keep the first, the last or their mean
     duplicates: str = "refuse"
-    # the last time that is read; None: all
-    end: str | None = None
-    # a series for each target column, so that one model learns from all of them
-    component_series: bool = False
 
 
 @dataclass(kw_only=True)

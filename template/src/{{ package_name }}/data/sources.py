@@ -58,13 +58,13 @@ def load_data(
         data = read_files(settings, storage, report, future)
         if not data.names:
             report.refuse()
-        if settings.end is not None:
-            data = until(data, settings.end, report)
-        if settings.component_series:
-            data = one_series_a_component(data)
     else:
         report = Report(settings.source)
         data = _SOURCES[type(settings)](settings)
+    if settings.end is not None:
+        data = until(data, settings.end, report)
+    if settings.component_series:
+        data = one_series_a_component(data)
     data = fill_gaps(data, settings, report)
     report.refuse()
     warn_of_constants(data)
