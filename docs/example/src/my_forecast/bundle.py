@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from .data import IN_MEMORY, Scalers, SeriesSet, Storage
 from .errors import UserError
 from .flat import Steps
+from .functions import expm1, log1p, mean
 from .inference import Forecasts, forecast_from, forecast_quantiles
-from .naive import mean
 from .settings import QuantileSettings
 from .training import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
 # those of the scaler ``log`` and of the moving average
-FUNCTIONS = [np.log1p, np.expm1, mean]
+FUNCTIONS = [log1p, expm1, mean]
 
 
 @dataclass(frozen=True)

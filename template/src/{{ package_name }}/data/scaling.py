@@ -20,6 +20,7 @@ from sklearn.preprocessing import (
 )
 
 from ..errors import UserError
+from ..functions import expm1, log1p
 from .series import SeriesSet, parts
 from .splits import Split
 from .static import encode_static, fit_static
@@ -32,7 +33,7 @@ _SCALERS: dict[str, Any] = {
     "minmax": MinMaxScaler(),
     "robust": RobustScaler(),
     # values are standardised after the logarithm and after the power
-    "log": make_pipeline(FunctionTransformer(np.log1p, np.expm1), StandardScaler()),
+    "log": make_pipeline(FunctionTransformer(log1p, expm1), StandardScaler()),
     "box_cox": PowerTransformer("box-cox"),
     "yeo_johnson": PowerTransformer("yeo-johnson"),
 }
