@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from .bundle import Bundle
 from .data import IN_MEMORY, SeriesSet, Split, Storage
 from .errors import UserError
+from .flat import Steps
 from .inference import Forecasts, last_start
 from .settings import QuantileSettings
 
 Array = NDArray[np.float64]
-Steps = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

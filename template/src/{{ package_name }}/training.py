@@ -27,6 +27,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from .data import (
+    IN_MEMORY,
     Scalers,
     SeriesSet,
     Split,
@@ -236,12 +237,15 @@ def prepare_data(
         train_length=model.min_train_series_length,
         output_length=model.output_chunk_length,
     )
+    return scale_data(data, split, settings.data, storage)
+
+
+def scale_data(
+    data: SeriesSet, split: Split, settings: DataSettings, storage: Storage = IN_MEMORY
+) -> Prepared:
+    """Scale data by what the training part shows; raises UserError as ``fit_scalers`` does."""
     scalers = fit_scalers(
-        data,
-        split,
-        settings.data.scaler,
-        settings.data.scaler_fit,
-        settings.data.static_encoding,
+        data, split, settings.scaler, settings.scaler_fit, settings.static_encoding
     )
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 

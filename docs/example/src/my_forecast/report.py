@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 
 from .data import SeriesSet
+from .data.times import show_time
 from .diagnostics import LAGS, Example, examples, residuals, standardised_errors
 from .evaluation import Backtest
 from .figures import (
@@ -224,13 +225,9 @@ def _forecast_picture(data: SeriesSet, result: Backtest, example: Example) -> Pi
         source,
         f"{example.label}: forecast, seasonal naive forecast and truth of {name}, "
         f"after their history",
-        f"{series.components[0]} from {_time(series.time_index[start])}, {len(truth)} steps. "
+        f"{series.components[0]} from {show_time(series.time_index[start])}, {len(truth)} steps. "
         f"MAE {format_number(error)}.",
     )
-
-
-def _time(time: object) -> str:
-    return str(time).removesuffix(" 00:00:00")
 
 
 def _training_section(run: Run) -> Section:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .bundle import Bundle
-from .data import SeriesSet, Split, fit_scalers
-from .evaluation import Array, Backtest, Steps, beside_baseline, forecast_origins, test_origins
+from .data import SeriesSet, Split
+from .evaluation import Array, Backtest, beside_baseline, forecast_origins, test_origins
+from .flat import Steps
 from .inference import Forecasts
 from .machine import Machine
 from .settings import QuantileSettings, TrainSettings
-from .training import Prepared, build_model, fit_model, make_windows
+from .training import build_model, fit_model, make_windows, scale_data
 
 # callbacks may want a logger, but a tracker shall not get a run for every training
 NO_LOGGER = {"none": {"_target_": "pytorch_lightning.loggers.logger.DummyLogger"}}
@@ -54,17 +55,10 @@ class Retraining:
                 save_every_n_epochs=0,
             )
             model = build_model(settings, Path(folder))
-            scalers = fit_scalers(
-                data,
-                split,
-                settings.data.scaler,
-                settings.data.scaler_fit,
-                settings.data.static_encoding,
-            )
-            prepared = Prepared(data, split, scalers, scalers.transform(data))
+            prepared = scale_data(data, split, settings.data)
             windows = make_windows(model, settings, prepared, self.machine)
             fit_model(model, settings, *windows, self.machine)
-        return Bundle(model, scalers)
+        return Bundle(model, prepared.scalers)
 
 
 def backtest_retrained(
