@@ -14,6 +14,10 @@ nox.options.sessions = ["lint", "tests"]
 ROOT = Path(__file__).parent
 GROUPS = nox.project.load_toml("pyproject.toml")
 DEMO = ROOT / "demo"
+ALL_FEATURES = (
+    "features=[report, compare, intervals, retraining, exact_resume, pretrained, large_data, "
+    "datasets, loader_lab]"
+)
 PEERS = ("neuralforecast", "pytorch_forecasting", "gluonts")
 
 
@@ -64,10 +68,14 @@ def tests(session: nox.Session) -> None:
     if "not run" not in session.posargs:
         # the dependencies of all projects; the tests render the projects themselves
         with tempfile.TemporaryDirectory() as folder:
-            project = render(session, Path(folder) / "my-forecast", "tracker=mlflow")
+            project = render(session, Path(folder) / "my-forecast", "tracker=mlflow", ALL_FEATURES)
             metadata = nox.project.load_toml(project / "pyproject.toml")
         install(session, *metadata["project"]["dependencies"], "tensorboard")
-    session.run("pytest", "--numprocesses=auto", *session.posargs)
+    # a process for each CPU, so a thread for each process
+    one_thread = {"OMP_NUM_THREADS": "1"}
+    session.run(
+        "pytest", "--numprocesses=auto", "--dist=worksteal", *session.posargs, env=one_thread
+    )
 
 
 @nox.session
@@ -86,9 +94,9 @@ def demo(session: nox.Session) -> None:
     session.log(f"Metrics, from {metrics.relative_to(ROOT)}")
     for name, values in json.loads(metrics.read_text(encoding="utf-8"))["test"].items():
         session.log(f"  {name:10} MAE {values['mae']:8.4f}   MSE {values['mse']:8.4f}")
-    session.log("Pictures")
-    for picture in sorted(project.rglob("*.png")):
-        session.log(f"  {picture.relative_to(ROOT)}")
+    session.log("Plots and reports")
+    for path in sorted([*project.rglob("*.png"), *project.rglob("report.html")]):
+        session.log(f"  {path.relative_to(ROOT)}")
 
 
 @nox.session(venv_backend="uv")
@@ -96,7 +104,7 @@ def lowest(session: nox.Session) -> None:
     """Run a project's tests with the oldest dependencies that its pyproject.toml allows."""
     install(session, "copier", "pytest-xdist")
     with tempfile.TemporaryDirectory() as folder:
-        project = render(session, Path(folder) / "my-forecast")
+        project = render(session, Path(folder) / "my-forecast", ALL_FEATURES)
         metadata = nox.project.load_toml(project / "pyproject.toml")
         # one build of torch for CPUs is at hand; older ones bring gigabytes of CUDA
         known = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -134,16 +142,17 @@ def bench(session: nox.Session) -> None:
     Nothing else may run meanwhile. All benchmarks together take about an hour.
     """
     install_tools(session)
-    project = render(session, Path(session.create_tmp()) / f"{os.getpid()}" / "my-forecast")
+    folder = Path(session.create_tmp()) / f"{os.getpid()}"
+    project = render(session, folder / "my-forecast", ALL_FEATURES)
     install(session, "-e", str(project), "uv")
     peers = Path(session.create_tmp()) / "peers"
     if not session.posargs or "peers" in session.posargs:
         for peer in PEERS:
             # their requirements contradict each other, and ours
-            folder = str(peers / peer)
-            session.run("uv", "venv", "--clear", "--python", "3.11", folder)
+            environment = str(peers / peer)
+            session.run("uv", "venv", "--clear", "--python", "3.11", environment)
             requirements = f"benchmarks/peers/{peer}.txt"
-            command = ("uv", "pip", "install", "--python", folder, "-r", requirements)
+            command = ("uv", "pip", "install", "--python", environment, "-r", requirements)
             session.run(*command, env=find_links())
-    environment = {"BENCH_PROJECT": str(project), "BENCH_PEERS": str(peers)}
-    session.run("python", "benchmarks/run.py", *session.posargs, env=environment)
+    variables = {"BENCH_PROJECT": str(project), "BENCH_PEERS": str(peers)}
+    session.run("python", "benchmarks/run.py", *session.posargs, env=variables)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from common import Row, darts_dataset, interleaved, medians, random_series, seconds
-from my_forecast.dataloader import LoaderPlan, plan_loader, preload
-from my_forecast.machine import detect
-from my_forecast.settings import LoaderSettings
-from my_forecast.windows import WindowDataset
-from my_forecast.workload import measure as measure_workload
+from my_forecast.config import LoaderConfig
+from my_forecast.loading.batch_cost import measure_batch_cost
+from my_forecast.loading.hardware import detect_hardware
+from my_forecast.loading.plan import LoaderPlan, plan_loader, preload
+from my_forecast.loading.windows import WindowDataset
 from scripts.slow_windows import SlowWindows
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -30,14 +30,14 @@ WORK: dict[str, tuple[Dataset[Any], int, int]] = {
 
 def measure() -> Iterator[Row]:
     """Compare the choice with all others, for a training of one epoch."""
-    machine = detect("cpu")
+    machine = detect_hardware("cpu")
     for case, (whole, batch_size, batches) in WORK.items():
         dataset = Subset(whole, range(batch_size * batches)) if whole is not WINDOWS else whole
         decided = []
 
         def decide(dataset: Dataset[Any] = dataset, batch_size: int = batch_size) -> LoaderPlan:
-            workload = measure_workload(dataset, batch_size, epochs=1, loaders=1)
-            return plan_loader(LoaderSettings(), machine, workload)
+            workload = measure_batch_cost(dataset, batch_size, epochs=1, loaders=1)
+            return plan_loader(LoaderConfig(), machine, workload)
 
         for _ in range(5):
             start = time.perf_counter()
@@ -62,9 +62,9 @@ def measure() -> Iterator[Row]:
 
 def _epoch(dataset: Dataset[Any], batch_size: int, workers: int) -> None:
     """Load every batch once, with workers started as the plan starts them."""
-    settings = LoaderSettings(num_workers=workers)
-    workload = measure_workload(WINDOWS, batch_size, epochs=1, loaders=1)
-    plan = plan_loader(settings, detect("cpu"), workload)
+    settings = LoaderConfig(num_workers=workers)
+    workload = measure_batch_cost(WINDOWS, batch_size, epochs=1, loaders=1)
+    plan = plan_loader(settings, detect_hardware("cpu"), workload)
     preload(plan)
     for _ in DataLoader(dataset, batch_size=batch_size, **plan.dataloader_kwargs(seed=0)):
         time.sleep(0.002)  # the training step

@@ -6,7 +6,7 @@ import numpy as np
 from common import BATCH, INPUT, OUTPUT, Row, interleaved, medians, random_series, seconds
 from darts.models import NLinearModel
 from my_forecast.data import SeriesSet
-from my_forecast.inference import forecast_from
+from my_forecast.evaluation.inference import forecast_points
 from training import quiet
 
 SERIES, ORIGINS = 200, 100
@@ -46,7 +46,7 @@ def measure() -> Iterator[Row]:
         return [np.stack([one.values(copy=False) for one in windows]) for windows in forecasts]
 
     def project() -> list[np.ndarray]:
-        return forecast_from(model, data, starts, OUTPUT)
+        return forecast_points(model, data, starts, OUTPUT)
 
     for expected, found in zip(darts(), project(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

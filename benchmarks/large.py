@@ -12,10 +12,11 @@ from common import BATCH, INPUT, OUTPUT, Row, interleaved, medians
 from darts import TimeSeries
 from darts.models import NLinearModel
 from hydra import compose, initialize_config_dir
-from my_forecast.data import Storage
-from my_forecast.machine import detect
-from my_forecast.settings import TrainSettings, train_settings
-from my_forecast.training import build_model, fit_model, make_windows, prepare_data
+from my_forecast.config import TrainConfig, train_config
+from my_forecast.data import IN_MEMORY
+from my_forecast.loading.hardware import detect_hardware
+from my_forecast.modeling.build import build_model
+from my_forecast.modeling.fit import fit_model, make_windows, prepare_data
 from pytorch_lightning import Callback
 from scripts.processes import project
 from training import quiet
@@ -89,15 +90,15 @@ def _project(path: Path) -> float:
         settings = _settings(path, folder)
         start = time.perf_counter()
         model = build_model(settings, Path(folder))
-        machine = detect("cpu")
-        prepared = prepare_data(model, settings, Storage())
+        machine = detect_hardware("cpu")
+        prepared = prepare_data(model, settings, IN_MEMORY)
         fit_model(model, settings, *make_windows(model, settings, prepared, machine), machine)
     callbacks = model.trainer_params["callbacks"]
     first = next(callback for callback in callbacks if isinstance(callback, FirstBatch))
     return first.arrived - start
 
 
-def _settings(path: Path, folder: str) -> TrainSettings:
+def _settings(path: Path, folder: str) -> TrainConfig:
     with initialize_config_dir(version_base="1.3", config_dir=str(project() / "conf")):
         config = compose(
             "train",
@@ -113,4 +114,4 @@ def _settings(path: Path, folder: str) -> TrainSettings:
                 f"paths.output_dir={folder}",
             ],
         )
-    return train_settings(config)
+    return train_config(config)

@@ -14,8 +14,8 @@ import torch
 from common import BATCH, INPUT, OUTPUT, Row, darts_dataset, interleaved, medians, random_series
 from common import seconds as wall
 from darts.utils.data.torch_datasets.utils import _batch_collate_fn_train
-from my_forecast.sampling import EpochShuffle, GatheredBatches
-from my_forecast.windows import WindowDataset
+from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.windows import WindowDataset
 from torch.utils.data import DataLoader, Dataset, Subset
 
 # windows of one measurement of Darts' side, spread over all; the others do whole epochs of at least

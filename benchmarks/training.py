@@ -16,12 +16,13 @@ import torch
 from common import BATCH, INPUT, OUTPUT, Row, darts_dataset, interleaved, medians, random_series
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
-from my_forecast.machine import detect
-from my_forecast.measuring import LoaderTimer
-from my_forecast.sampling import EpochShuffle, GatheredBatches
-from my_forecast.settings import TrainSettings, train_settings
-from my_forecast.training import build_model, fit_model
-from my_forecast.windows import WindowDataset
+from my_forecast.config import TrainConfig, train_config
+from my_forecast.loader_lab.timing import LoaderTimer
+from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.hardware import detect_hardware
+from my_forecast.loading.windows import WindowDataset
+from my_forecast.modeling.build import build_model
+from my_forecast.modeling.fit import fit_model
 from pytorch_lightning import Callback
 from scripts.processes import project
 
@@ -88,7 +89,7 @@ def project_steps(name: str, windows: WindowDataset, waiting: list[float]) -> fl
     with TemporaryDirectory() as folder:
         settings = _settings(name, folder, STEPS[name])
         model = build_model(settings, Path(folder))
-        fit_model(model, settings, windows, None, detect("cpu"))
+        fit_model(model, settings, windows, None, detect_hardware("cpu"))
         clock, timer = _callbacks(model)
     waiting.append(100 * sum(timer.waits) / sum(timer.steps))
     return clock.steps / (clock.end - clock.start)
@@ -119,7 +120,7 @@ def bare_steps(name: str, windows: WindowDataset) -> float:
     with TemporaryDirectory() as folder:
         settings = _settings(name, folder, 1)
         model = build_model(settings, Path(folder))
-        fit_model(model, settings, windows, None, detect("cpu"))  # makes the module
+        fit_model(model, settings, windows, None, detect_hardware("cpu"))  # makes the module
     module = model.model.train()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     order = EpochShuffle(len(windows), seed=0)
@@ -146,7 +147,7 @@ def quiet() -> None:
     warnings.simplefilter("ignore")
 
 
-def _settings(name: str, folder: str, steps: int) -> TrainSettings:
+def _settings(name: str, folder: str, steps: int) -> TrainConfig:
     """Compose the project's configuration for the shared work."""
     with initialize_config_dir(version_base="1.3", config_dir=str(project() / "conf")):
         config = compose(
@@ -161,12 +162,12 @@ def _settings(name: str, folder: str, steps: int) -> TrainSettings:
                 *("trainer.log_every_n_steps=50", "+trainer.enable_progress_bar=false"),
                 f"+callbacks.clock._target_={Clock.__module__}.Clock",
                 f"+callbacks.clock.steps={steps}",
-                "+trainer.profiler._target_=my_forecast.measuring.FetchProfiler",
-                "+callbacks.timer._target_=my_forecast.measuring.LoaderTimer",
+                "+trainer.profiler._target_=my_forecast.loader_lab.timing.FetchProfiler",
+                "+callbacks.timer._target_=my_forecast.loader_lab.timing.LoaderTimer",
                 f"paths.output_dir={folder}",
             ],
         )
-    return train_settings(config)
+    return train_config(config)
 
 
 def _callbacks(model: Any) -> tuple[Clock, LoaderTimer]:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import tomllib
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,9 +38,10 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
-def released() -> list[str]:
-    """Return the tags of all releases, oldest first."""
-    return git(ROOT, "tag", "--list", "v*", "--sort=version:refname").split()
+def releases() -> dict[str, str]:
+    """Return the commit of every release by its tag, oldest first."""
+    content = tomllib.loads((ROOT / "tests/releases.toml").read_text(encoding="utf-8"))
+    return {f"v{version}": commit for version, commit in content.items()}
 
 
 def listed(folder: str = ".") -> list[Path]:
@@ -49,8 +51,10 @@ def listed(folder: str = ".") -> list[Path]:
 
 
 def clone(folder: Path) -> None:
-    """Clone the repository with all tags, and put the files of the working tree into it."""
+    """Clone the repository, tag its releases, and put the files of the working tree into it."""
     git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
+    for tag, commit in releases().items():
+        git(folder, "tag", "--force", tag, commit)
     git(folder, "rm", "--quiet", "-r", ".")
     for path in listed():
         copied = folder / path.relative_to(ROOT)

@@ -71,7 +71,7 @@ FAULTS = [
     ),
     Fault(
         "broken YAML in one group",
-        "template/conf/logger/mlflow.yaml",
+        "template/conf/logger/mlflow.yaml.jinja",
         appended("  key: [\n"),
         "tests/test_render.py",
     ),
@@ -95,7 +95,7 @@ FAULTS = [
     ),
     Fault(
         "a config key that nothing uses",
-        "template/conf/data/csv.yaml",
+        "template/conf/data/csv.yaml.jinja",
         appended("# of the file\nencoding: utf-8\n"),
         "tests/test_consistency.py",
     ),

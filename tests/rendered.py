@@ -15,6 +15,53 @@ import yaml
 from conftest import ROOT, listed, questions
 from packaging.requirements import Requirement
 
+# every feature, and how the names of its files begin; copier.yml says the same in its own words
+FEATURES = {
+    "report": ["src/{package}/report/", "tests/test_report.py", "conf/after_run/report.yaml"],
+    "compare": ["src/{package}/compare/", "tests/test_compare.py"],
+    "intervals": [
+        "src/{package}/intervals/",
+        "tests/test_intervals.py",
+        "conf/intervals/conformal.yaml",
+    ],
+    "retraining": [
+        "src/{package}/retraining/",
+        "tests/test_retraining.py",
+        "conf/backtest/retrain.yaml",
+    ],
+    "exact_resume": [
+        "src/{package}/exact_resume/",
+        "tests/test_exact_resume.py",
+        "conf/callbacks/exact_resume.yaml",
+    ],
+    "pretrained": [
+        "src/{package}/pretrained/",
+        "tests/test_pretrained.py",
+        "conf/model/chronos2.yaml",
+        "conf/model/timesfm2p5.yaml",
+    ],
+    "large_data": [
+        "src/{package}/large_data/",
+        "tests/test_large_data.py",
+        "conf/storage/mmap.yaml",
+    ],
+    "datasets": [
+        "src/{package}/datasets/",
+        "tests/test_datasets.py",
+        "conf/data/darts_dataset.yaml",
+        "conf/data/statsmodels.yaml",
+        "conf/data/etth1.yaml",
+        "conf/experiment/etth1_",
+        "conf/experiment/common/etth1.yaml",
+    ],
+    "loader_lab": [
+        "src/{package}/loader_lab/",
+        "tests/test_loader_lab.py",
+        "conf/measure/loaders.yaml",
+    ],
+}
+DEFAULT_FEATURES = ["report", "compare"]
+NO_DEFAULT_AND_ALL = {"none": [], "default": DEFAULT_FEATURES, "all": list(FEATURES)}
 # not allowed in a file name on Windows
 FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 ANSWERS_FILE = ".copier-answers.yml"
@@ -36,6 +83,7 @@ def choices(question: dict[str, Any]) -> list[Any]:
 def pairs() -> list[dict[str, Any]]:
     """Return answers in which every pair of choices occurs at least once, greedily few."""
     options = {name: values for name in asked() if (values := choices(questions()[name]))}
+    options["features"] = list(map(tuple, NO_DEFAULT_AND_ALL.values()))
     missing = {
         frozenset([(a, x), (b, y)])
         for a, b in itertools.combinations(options, 2)
@@ -55,7 +103,13 @@ def pairs() -> list[dict[str, Any]]:
                 )
         missing -= {frozenset(pair) for pair in itertools.combinations(answers.items(), 2)}
         found.append({name: answers[name] for name in options})
-    return found
+    return [{**answers, "features": list(answers["features"])} for answers in found]
+
+
+def sets_of_features() -> list[list[str]]:
+    """Return no feature, every single one, every pair, and all of them."""
+    few = [list(some) for n in (0, 1, 2) for some in itertools.combinations(FEATURES, n)]
+    return [*few, list(FEATURES)]
 
 
 def tree(answers: dict[str, Any]) -> set[str]:
@@ -69,6 +123,10 @@ def tree(answers: dict[str, Any]) -> set[str]:
         "conf/logger/mlflow.yaml": answers["tracker"] == "mlflow",
     }
     package = answers.get("package_name", "my_forecast")
+    conditions[f"src/{package}/runs/tracking.py"] = answers["tracker"] != "csv"
+    for feature, starts in FEATURES.items():
+        chosen = feature in answers.get("features", DEFAULT_FEATURES)
+        conditions |= {start.format(package=package): chosen for start in starts}
     names = set()
     for path in listed("template"):
         name = path.relative_to(ROOT / "template").as_posix().removesuffix(".jinja")

@@ -1,5 +1,6 @@
 """The rendered project as its user has it: its own checks, its README, its trackers."""
 
+import itertools
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Render
-from rendered import run
+from rendered import DEFAULT_FEATURES, FEATURES, NO_DEFAULT_AND_ALL, run
 
 pytestmark = pytest.mark.run
 
@@ -21,7 +22,8 @@ NOT_RUN = ("uv sync", "python -m pip install", "nox", "python -m nox", "copier")
 SHORT = ["trainer.max_epochs=1", "stride=26"]
 
 
-def test_its_own_tests_pass(render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("features", NO_DEFAULT_AND_ALL)
+def test_its_own_tests_pass(features: str, render: Render, monkeypatch: pytest.MonkeyPatch) -> None:
     """With answers that are as unlike the defaults as may be."""
     monkeypatch.setenv("KILLS", "20")
     project = render(
@@ -31,6 +33,7 @@ def test_its_own_tests_pass(render: Render, monkeypatch: pytest.MonkeyPatch) -> 
         user_name="# it's [not] a comment",
         accelerator="cpu",
         model="rnn",
+        features=NO_DEFAULT_AND_ALL[features],
         tracker="tensorboard",
         ci="gitlab",
         docker=True,
@@ -38,11 +41,11 @@ def test_its_own_tests_pass(render: Render, monkeypatch: pytest.MonkeyPatch) -> 
     run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
-@pytest.mark.parametrize(
-    "command", ["ruff format --check .", "ruff check .", "mypy src"], ids=lambda c: c.split()[0]
-)
-def test_its_own_checks_pass(render: Render, command: str) -> None:
-    run(render(), sys.executable, "-m", *command.split())
+@pytest.mark.parametrize("features", NO_DEFAULT_AND_ALL)
+def test_its_own_checks_pass(features: str, render: Render) -> None:
+    project = render(features=NO_DEFAULT_AND_ALL[features])
+    for command in ("ruff format --check .", "ruff check .", "mypy src"):
+        run(project, sys.executable, "-m", *command.split())
 
 
 def test_settings_of_the_machine_are_picked_up(render: Render) -> None:
@@ -74,7 +77,7 @@ def commands(readme: Path) -> list[str]:
 
 
 def test_every_command_of_both_readmes_runs(render: Render) -> None:
-    project = render()
+    project = render(features=list(FEATURES))
     (project / "sales.csv").write_text(daily_sales())
     (project / "ETTh1.csv").write_text(transformer_hours())
     to_parquet = "frame.assign(date=pandas.to_datetime(frame['date'])).to_parquet('sales.parquet')"
@@ -92,6 +95,49 @@ def test_every_command_of_both_readmes_runs(render: Render) -> None:
             (project / folder / "record.json").unlink()
             short = []
         run(project, sys.executable, *words[1:], *short)
+
+
+def apply(project: Path, diff: str) -> None:
+    """Apply a diff of docs/extending.md: new files, and lines added after a line that is there."""
+    for part in re.split(r"^\+\+\+ b/", diff, flags=re.MULTILINE)[1:]:
+        name, *lines = part.splitlines()
+        path = project / name
+        if not path.exists():
+            path.write_text("".join(f"{line[1:]}\n" for line in lines if line.startswith("+")))
+            continue
+        text = path.read_text(encoding="utf-8")
+        for above, line in itertools.pairwise(lines):
+            if line.startswith("+"):
+                assert text.count(f"\n{above[1:]}\n") == 1, above
+                text = text.replace(f"\n{above[1:]}\n", f"\n{above[1:]}\n{line[1:]}\n")
+        path.write_text(text, encoding="utf-8")
+
+
+def test_what_the_page_about_extending_adds_works(render: Render) -> None:
+    project = render(features=[])
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    diffs = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
+    assert len(diffs) == 3
+    for diff in diffs:
+        apply(project, diff)
+    for command in ("ruff format --check src", "ruff check src", "mypy src"):
+        run(project, sys.executable, "-m", *command.split())
+    for command in commands(ROOT / "docs/extending.md"):
+        run(project, sys.executable, *shlex.split(command)[1:], *SHORT)
+    (notice,) = project.glob("outputs/train/*/*/notice.txt")
+    assert "forecasts of 12 steps: MAE" in notice.read_text(encoding="utf-8")
+
+
+def test_the_page_about_python_runs(render: Render) -> None:
+    project = render()
+    run(project, sys.executable, "train.py", *SHORT, "trainer.accelerator=cpu")
+    page = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 5
+    (project / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    printed = run(project, sys.executable, "page.py")
+    assert "2002-01-05" in printed
+    assert "(16, 26, 1)" in printed
 
 
 def daily_sales() -> str:
@@ -185,7 +231,7 @@ def test_data_beyond_the_memory_limit_trains_from_mapped_files(
 ) -> None:
     # Arrow's own pool reserves a gigabyte, used or not
     monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
-    project = render()
+    project = render(features=[*DEFAULT_FEATURES, "large_data"])
     # 512 MB of values, and as much again once they are scaled
     write = (
         "import numpy as np, pandas as pd\n"
@@ -204,15 +250,15 @@ def test_data_beyond_the_memory_limit_trains_from_mapped_files(
         *("trainer.max_epochs=1", "callbacks=none", "stride=16"),
     ]
     command = [sys.executable, "-c", LIMITED, str(LIMIT), "train.py", *train]
-    run(project, *command, "data.storage=mmap")
+    run(project, *command, "storage=mmap")
     # a thread needs memory, too
     with pytest.raises(AssertionError, match=r"MemoryError|Failed to launch worker thread"):
-        run(project, *command, "data.storage=memory")
+        run(project, *command, "storage=memory")
 
 
 def test_every_benchmark_can_be_imported_and_one_runs(render: Render, tmp_path: Path) -> None:
     """All of them take an hour, so `nox -s bench` is not part of the checks."""
-    project = render()
+    project = render(features=list(FEATURES))
     folder = ROOT / "benchmarks"
     paths = [str(project / "src"), str(folder)]
     kept = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "BENCH_PROJECT": str(project)}

@@ -5,6 +5,7 @@ import keyword
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from conftest import ROOT, Render, copy, questions
 from copier._user_data import Question
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from rendered import answers_of, asked, check, metadata
+from rendered import DEFAULT_FEATURES, FEATURES, answers_of, asked, check, choices, metadata
 
 ASKED = [
     "project_name",
@@ -25,6 +26,7 @@ ASKED = [
     "accelerator",
     "torch_index",
     "model",
+    "features",
     "tracker",
     "ci",
     "docker",
@@ -62,6 +64,11 @@ def test_every_question_has_a_default_and_two_lines_of_help(name: str) -> None:
     question = questions()[name]
     assert question.get("default") is not None
     assert len(question["help"].strip().splitlines()) == 2
+
+
+def test_the_features_and_their_default() -> None:
+    assert choices(questions()["features"]) == list(FEATURES)
+    assert questions()["features"]["default"] == DEFAULT_FEATURES
 
 
 def test_questions_use_only_what_copier_knows() -> None:
@@ -111,7 +118,7 @@ def test_any_text_renders_or_is_refused_with_its_reason(
     }
     assert written.get(question, text) == text
     if question == "package_name":
-        assert (project / "src" / text / "windows.py").is_file()
+        assert (project / "src" / text / "config.py").is_file()
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -135,7 +142,7 @@ def test_a_package_name_is_made_of_any_project_name(
     project_name: str, package: str, render: Render
 ) -> None:
     project = render(project_name=project_name)
-    assert (project / "src" / package / "windows.py").is_file()
+    assert (project / "src" / package / "config.py").is_file()
     check(project)
 
 
@@ -168,12 +175,13 @@ def test_a_package_name_is_made_of_any_project_name(
         ("user_email", 'a"b@example.com'),
         ("license", "WTFPL"),
         ("python_min", "3.9"),
+        ("features", ["report", "no_such_feature"]),
     ],
 )
-def test_a_bad_answer_is_refused_by_its_name(question: str, value: str, render: Render) -> None:
+def test_a_bad_answer_is_refused_by_its_name(question: str, value: Any, render: Render) -> None:
     with pytest.raises(ValueError, match=question) as error:
         render(**{question: value})
-    if question not in ("license", "python_min"):
+    if question not in ("license", "python_min", "features"):
         assert json.dumps(value, ensure_ascii=False) in str(error.value)
 
 

@@ -1,13 +1,25 @@
 """Every combination of answers renders the files it should, and each of them is valid."""
 
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import Render, copy, questions
-from rendered import check, check_no_jinja, choices, files, metadata, pairs, run, tree
+from rendered import (
+    FEATURES,
+    check,
+    check_no_jinja,
+    choices,
+    files,
+    metadata,
+    pairs,
+    run,
+    sets_of_features,
+    tree,
+)
 from validate_pyproject.api import Validator
 
 # answers that every render test begins with
@@ -20,8 +32,8 @@ SCHEMAS = {
     ),
     "gitlab": (["vendor.gitlab-ci", "--data-transform", "gitlab-ci"], [".gitlab-ci.yml"]),
 }
-# what ruff has found nothing in
-CHECKED: set[str] = set()
+# files in which ruff has found nothing: name, content, settings of ruff
+CHECKED: set[tuple[str, bytes, str]] = set()
 
 
 def tool(project: Path, *command: str) -> None:
@@ -30,19 +42,21 @@ def tool(project: Path, *command: str) -> None:
 
 
 def check_style(project: Path) -> None:
-    """Format and lint; once where the code and the settings of ruff are the same."""
-    settings = metadata(project)["tool"]["ruff"]
-    code = [(name, text) for name, text in files(project).items() if name.endswith(".py")]
-    key = repr((code, settings))
-    if key not in CHECKED:
-        tool(project, "ruff", "format", "--check", "--no-cache", ".")
-        tool(project, "ruff", "check", "--no-cache", ".")
-        CHECKED.add(key)
+    """Format and lint every Python file, once for the same content and settings of ruff."""
+    settings = repr(metadata(project)["tool"]["ruff"])
+    code = {(name, text, settings) for name, text in files(project).items() if name[-3:] == ".py"}
+    if new := sorted(name for name, _, _ in code - CHECKED):
+        tool(project, "ruff", "format", "--check", "--no-cache", *new)
+        tool(project, "ruff", "check", "--no-cache", *new)
+        CHECKED.update(code)
 
 
-@pytest.mark.parametrize(
-    "answers", pairs(), ids=lambda answers: "-".join(map(str, answers.values()))
-)
+def names(answers: dict[str, Any]) -> str:
+    """Return an id of a test: all answers, and the number of features."""
+    return "-".join(str(len(a) if isinstance(a, list) else a) for a in answers.values())
+
+
+@pytest.mark.parametrize("answers", pairs(), ids=names)
 def test_every_pair_of_choices(
     answers: dict[str, Any], render: Render, files_of_template: Path, tmp_path: Path
 ) -> None:
@@ -59,6 +73,44 @@ def test_every_pair_of_choices(
     train = yaml.safe_load(content["conf/train.yaml"])
     for group, answer in (("model", "model"), ("trainer", "accelerator"), ("logger", "tracker")):
         assert {group: answers[answer]} in train["defaults"]
+    evaluate = yaml.safe_load(content["conf/evaluate.yaml"])
+    after_run = {"after_run": "report" if "report" in answers["features"] else "none"}
+    assert after_run in train["defaults"]
+    assert after_run in evaluate["defaults"]
+
+
+@pytest.mark.parametrize("features", sets_of_features(), ids="-".join)
+def test_every_set_of_features(features: list[str], render: Render) -> None:
+    """None, each alone, every pair, all: exactly their files, each of them valid."""
+    answers = {**PLAIN, "features": features}
+    project = render(**answers)
+    assert set(files(project)) == tree(answers)
+    check(project)
+    check_no_jinja(project)
+    check_style(project)
+    Validator()(metadata(project))
+
+
+def test_a_feature_is_a_folder_with_tests(render: Render) -> None:
+    project = render(features=list(FEATURES))
+    for feature, starts in FEATURES.items():
+        for start in starts:
+            name = start.format(package="my_forecast")
+            assert any(written.startswith(name) for written in files(project)), f"{feature}: {name}"
+
+
+def test_options_of_features_are_named_to_whoever_asks_for_them(render: Render) -> None:
+    """In features.toml, from which the project says how to add what is not there."""
+    for features in ([], list(FEATURES)):
+        project = render(features=features)
+        text = (project / "src/my_forecast/features.toml").read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+        named = {f"conf/{option}.yaml": name for option, name in content["options"].items()}
+        for path in tree({**PLAIN, "features": list(FEATURES)}) - tree({**PLAIN, "features": []}):
+            if path.startswith("conf/") and "/common/" not in path:
+                starts = {feature: tuple(starts) for feature, starts in FEATURES.items()}
+                owner = next(name for name, some in starts.items() if path.startswith(some))
+                assert named[path] == owner
 
 
 @pytest.mark.parametrize("python_min", choices(questions()["python_min"]))

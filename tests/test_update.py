@@ -1,4 +1,4 @@
-"""What `copier update` promises: the user's work survives, and the template's news arrive."""
+"""What `copier update` promises: it keeps the user's work and brings what is new."""
 
 import re
 import subprocess
@@ -8,9 +8,17 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import TAG, copy, git, release, released
+from conftest import ROOT, TAG, Render, copy, git, release, releases
 from copier import VcsRef
-from rendered import answers_of, dependencies, metadata, run
+from rendered import (
+    DEFAULT_FEATURES,
+    FEATURES,
+    answers_of,
+    dependencies,
+    metadata,
+    run,
+    tree,
+)
 
 NEXT = "v9999.1.0"
 ANSWERS: dict[str, Any] = {"docker": True, "project_name": "Sales 2030", "package_name": "sales"}
@@ -18,7 +26,7 @@ OWN_FILES = {
     "conf/local/default.yaml": "# @package _global_\nseed: 7\n",
     "conf/experiment/mine.yaml": "# @package _global_\nhorizon: 13\n",
     "src/sales/hourly_windows.py": (
-        '"""A data set of our own."""\n\nfrom .windows import WindowDataset\n\n\n'
+        '"""A data set of our own."""\n\nfrom .loading.windows import WindowDataset\n\n\n'
         'class HourlyWindows(WindowDataset):\n    """Windows that start at full hours."""\n'
     ),
     "tests/test_hourly_windows.py": (
@@ -37,6 +45,20 @@ EDITS = [
     ("README.md", "keeps what you write. -->\n", "keeps what you write. -->\n\n## Our sales\n"),
 ]
 DELETED = "Dockerfile"
+# which files a release has moved, and what to do about it
+MOVES = ROOT / "docs/updating-to-0.3.md"
+# edits in files that 0.3.0 moves or deletes, by the release that has them
+EDITS_IN_MOVED_FILES = {
+    "v0.1.0": ["src/sales/plots.py", "src/sales/windows.py", "src/sales/commands.py"],
+    "v0.2.0": ["src/sales/plots.py", "src/sales/windows.py", "src/sales/retraining.py"],
+}
+# edits beside lines that 0.3.0 writes in other words, by the release that has them
+CONFLICTS = {"v0.1.0": ["conf/model/tide.yaml"], "v0.2.0": ["conf/model/tide.yaml"]}
+CONFLICT = re.compile(
+    r"<<<<<<< before updating\n(.*?)=======\n.*?>>>>>>> after updating\n", re.DOTALL
+)
+# those of a project on the way to 0.3.0: all that 0.2.0 could do
+ALL_FEATURES = {"features": list(FEATURES)}
 # what the next version of the template changes, near the user's edits and away from them
 NEWS = [
     ("template/pyproject.toml.jinja", '"tqdm>=4.66",', '"tqdm>=4.67",\n  "rich>=13",'),
@@ -68,9 +90,9 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8", newline="\n")
 
 
-def start(template: Path, folder: Path, tag: str) -> Path:
+def start(template: Path, folder: Path, tag: str, **answers: Any) -> Path:
     """Render a version into a new git repository."""
-    copy(template, folder, tag, **ANSWERS)
+    copy(template, folder, tag, **ANSWERS, **answers)
     git(folder, "init", "--quiet")
     commit(folder)
     return folder
@@ -81,9 +103,16 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--quiet", "--message", "Work")
 
 
-def work(project: Path) -> None:
+def own_files(tag: str) -> dict[str, str]:
+    """Return files of a user's own, with the imports that are right in a version."""
+    if tag == TAG:
+        return OWN_FILES
+    return {name: text.replace(".loading.", ".") for name, text in OWN_FILES.items()}
+
+
+def work(project: Path, tag: str = TAG) -> None:
     """Do what users do, and commit it."""
-    for name, text in OWN_FILES.items():
+    for name, text in own_files(tag).items():
         (project / name).write_text(text)
     for name, old, new in EDITS:
         edit(project / name, old, new)
@@ -95,6 +124,17 @@ def update(project: Path, **options: Any) -> None:
     copier.run_update(project, defaults=True, overwrite=True, unsafe=False, quiet=True, **options)
 
 
+def resolve(project: Path, tag: str) -> None:
+    """Check which files conflict after an update from a version, and keep the user's lines."""
+    unmerged = git(project, "diff", "--name-only", "--diff-filter=U").split()
+    assert unmerged == CONFLICTS.get(tag, [])
+    for name in unmerged:
+        text, count = CONFLICT.subn(r"\1", (project / name).read_text(encoding="utf-8"))
+        assert count == 1
+        (project / name).write_text(text, encoding="utf-8", newline="\n")
+        git(project, "add", name)
+
+
 def assert_clean(project: Path) -> None:
     """Check that nothing is left to resolve."""
     assert not list(project.rglob("*.rej"))
@@ -104,8 +144,8 @@ def assert_clean(project: Path) -> None:
     assert "U" not in {line[0] for line in git(project, "status", "--porcelain").splitlines()}
 
 
-def assert_work_is_kept(project: Path) -> None:
-    for name, text in OWN_FILES.items():
+def assert_work_is_kept(project: Path, tag: str = TAG) -> None:
+    for name, text in own_files(tag).items():
         assert (project / name).read_text() == text
     for name, _, new in EDITS:
         assert new in (project / name).read_text(encoding="utf-8"), name
@@ -113,15 +153,30 @@ def assert_work_is_kept(project: Path) -> None:
     assert "holidays>=0.50" in dependencies(project)
 
 
-@pytest.mark.parametrize("tag", [*released(), TAG])
+def assert_only_the_own_files_differ(project: Path, **answers: Any) -> None:
+    """Check that a project has the files of a render, the user's own, and no others."""
+    commit(project)
+    expected = tree({**ANSWERS, "ci": "github", "tracker": "csv", **answers})
+    tracked = set(git(project, "ls-files").split()) | {"conf/local/default.yaml"}
+    assert tracked == expected - {DELETED} | set(OWN_FILES)
+
+
+def moves() -> dict[str, str]:
+    """Return where a module of 0.1.0 or 0.2.0 is now, as MOVES says, by its old name."""
+    text = MOVES.read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([\w/]+)` \| `([\w/]+)`", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("tag", [*releases(), TAG])
 def test_an_update_keeps_the_work_and_brings_the_news(
     tag: str, next_template: Path, tmp_path: Path
 ) -> None:
     project = start(next_template, tmp_path / "project", tag)
-    work(project)
+    work(project, tag)
     update(project, vcs_ref=NEXT)
+    resolve(project, tag)
     assert_clean(project)
-    assert_work_is_kept(project)
+    assert_work_is_kept(project, tag)
     assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= dependencies(project)
     for name in ("README.md", "train.py", "conf/model/tide.yaml"):
         assert "News" in (project / name).read_text(encoding="utf-8"), name
@@ -132,7 +187,7 @@ def test_an_update_keeps_the_work_and_brings_the_news(
     assert {name: kept[name] for name in ANSWERS} == ANSWERS
 
 
-@pytest.mark.parametrize("tag", [*released(), TAG])
+@pytest.mark.parametrize("tag", [*releases(), TAG])
 def test_an_update_without_work_is_a_fresh_render(
     tag: str, next_template: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +200,82 @@ def test_an_update_without_work_is_a_fresh_render(
     commit(project)
     trees = [git(folder, "ls-files", "-s", "--", ".", once) for folder in (project, fresh)]
     assert trees[0] == trees[1]
+
+
+@pytest.mark.parametrize("tag", list(EDITS_IN_MOVED_FILES))
+def test_edits_in_moved_files_are_kept_by_git_alone(
+    tag: str, next_template: Path, tmp_path: Path
+) -> None:
+    """Copier deletes the old file without a conflict; the steps of MOVES find the edits first."""
+    project = start(next_template, tmp_path / "project", tag)
+    for name in EDITS_IN_MOVED_FILES[tag]:
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write("\n\nOURS = 1\n")
+    commit(project)
+
+    options: dict[str, Any] = {"defaults": True, "overwrite": True, "quiet": True}
+    copier.run_recopy(project, vcs_ref=VcsRef.CURRENT, **options)
+    patch = git(project, "diff", "-R")
+    edited = re.findall(r"^\+\+\+ \w/(.*)", patch, re.MULTILINE)
+    assert edited == sorted(EDITS_IN_MOVED_FILES[tag])
+    assert patch.count("\n+OURS = 1\n") == len(EDITS_IN_MOVED_FILES[tag])
+    git(project, "restore", ".")
+
+    update(project, vcs_ref=NEXT, data=ALL_FEATURES)
+    assert_clean(project)
+    deleted = git(project, "ls-files", "--deleted").split()
+    for name in EDITS_IN_MOVED_FILES[tag]:
+        assert name in deleted
+        assert "OURS = 1" in git(project, "show", f"HEAD:{name}")
+
+
+def test_every_moved_module_is_named_with_its_new_place(
+    template: Path, render: Render, tmp_path: Path
+) -> None:
+    project = render(**ALL_FEATURES, tracker="mlflow")
+    package = project / "src/my_forecast"
+    for tag in releases():
+        old = copy(template, tmp_path / tag, tag) / "src/my_forecast"
+        for path in old.glob("*.py"):
+            if not (package / path.name).exists():
+                new = package / moves()[path.stem]
+                assert new.is_dir() or new.with_suffix(".py").is_file(), new
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_feature_is_added_and_removed(feature: str, next_template: Path, tmp_path: Path) -> None:
+    others = [other for other in DEFAULT_FEATURES if other != feature]
+    project = start(next_template, tmp_path / "project", TAG, features=others)
+    work(project)
+    for features in ([*others, feature], others):
+        update(project, vcs_ref=VcsRef.CURRENT, data={"features": features})
+        assert_clean(project)
+        assert_work_is_kept(project)
+        assert_only_the_own_files_differ(project, features=features)
+        assert answers_of(project)["_commit"] == TAG
+        assert set(answers_of(project)["features"]) == set(features)
+
+
+def test_files_of_a_users_own_in_the_folder_of_a_feature_outlive_it(
+    next_template: Path, tmp_path: Path
+) -> None:
+    project = start(next_template, tmp_path / "project", TAG)
+    (project / "src/sales/report/ours.py").write_text("OURS = 1\n")
+    commit(project)
+    update(project, vcs_ref=VcsRef.CURRENT, data={"features": []})
+    assert [path.name for path in (project / "src/sales/report").iterdir()] == ["ours.py"]
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("before", [[], list(FEATURES)], ids=["add all", "remove all"])
+def test_a_project_with_other_features_passes_its_tests(
+    before: list[str], next_template: Path, tmp_path: Path
+) -> None:
+    project = start(next_template, tmp_path / "project", TAG, features=before)
+    work(project)
+    after = [] if before else list(FEATURES)
+    update(project, vcs_ref=VcsRef.CURRENT, data={"features": after})
+    run(project, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 def test_an_answer_is_changed_without_an_update(next_template: Path, tmp_path: Path) -> None:
@@ -222,10 +353,14 @@ def test_an_existing_repository_is_adopted(next_template: Path, tmp_path: Path) 
 def test_an_updated_project_passes_its_checks_and_trains(
     next_template: Path, tmp_path: Path
 ) -> None:
-    tag = [*released(), TAG][0]
+    tag = next(iter(releases()))
     project = start(next_template, tmp_path / "project", tag)
-    work(project)
+    work(project, tag)
     update(project, vcs_ref=NEXT)
+    resolve(project, tag)
+    # what MOVES asks for
+    new = moves()["windows"].replace("/", ".")
+    edit(project / "src/sales/hourly_windows.py", "from .windows", f"from .{new}")
     tests = "tests/test_commands.py", "tests/test_hourly_windows.py"
     for command in (["ruff", "check", "."], ["pytest", "-q", "-p", "no:cacheprovider", *tests]):
         run(project, sys.executable, "-m", *command)

@@ -18,12 +18,12 @@ def main(workers: int) -> None:
     import pandas as pd
     from darts import TimeSeries
     from darts.utils.data import SequentialTorchTrainingDataset
-    from my_forecast.dataloader import plan_loader
-    from my_forecast.machine import detect
-    from my_forecast.sampling import EpochShuffle, ShuffledBatches
-    from my_forecast.settings import LoaderSettings
-    from my_forecast.windows import WindowDataset
-    from my_forecast.workload import GATHERED
+    from my_forecast.config import LoaderConfig
+    from my_forecast.loading.batch_cost import GATHERED
+    from my_forecast.loading.epoch_order import EpochShuffle, ShuffledBatches
+    from my_forecast.loading.hardware import detect_hardware
+    from my_forecast.loading.plan import plan_loader
+    from my_forecast.loading.windows import WindowDataset
     from torch.utils.data import DataLoader
 
     walks = np.random.default_rng(0).standard_normal((100, 2000, 1), dtype=np.float32).cumsum(1)
@@ -33,8 +33,8 @@ def main(workers: int) -> None:
         SequentialTorchTrainingDataset(series, input_chunk_length=96, output_chunk_length=24)
     )
     batches = ShuffledBatches(EpochShuffle(len(windows), seed=0), 256, drop_last=False)
-    settings = LoaderSettings(num_workers=workers, multiprocessing_context="spawn")
-    plan = plan_loader(settings, detect("cpu"), GATHERED)
+    settings = LoaderConfig(num_workers=workers, multiprocessing_context="spawn")
+    plan = plan_loader(settings, detect_hardware("cpu"), GATHERED)
     loader = DataLoader(windows, batch_sampler=batches, **plan.dataloader_kwargs(seed=0))
     start = time.perf_counter()
     iterator = iter(loader)

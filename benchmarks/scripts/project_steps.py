@@ -8,8 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import BATCH, darts_dataset, random_series, seconds
-from my_forecast.sampling import EpochShuffle, GatheredBatches
-from my_forecast.windows import WindowDataset
+from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.windows import WindowDataset
 
 
 def main() -> None:

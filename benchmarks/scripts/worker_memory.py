@@ -33,13 +33,13 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from my_forecast.data import IN_MEMORY
-    from my_forecast.data.storage import Storage
+    from my_forecast.large_data import MappedFiles
 
     with ExitStack() as stack:
-        storage = IN_MEMORY
+        storage: Any = IN_MEMORY
         if arguments.storage == "mmap":
             folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
-            storage = Storage(Path(folder))
+            storage = stack.enter_context(MappedFiles().open(Path(folder)))
         windows = _windows(storage, arguments.megabytes * 10**6 // 4 // SERIES)
         size = arguments.megabytes * 10**6
         print(json.dumps(_measure(windows, arguments.method, arguments.batches, size)))
@@ -51,7 +51,7 @@ def _windows(storage: Any, length: int) -> Any:
     import pandas as pd
     from darts import TimeSeries
     from darts.utils.data import SequentialTorchTrainingDataset
-    from my_forecast.windows import WindowDataset
+    from my_forecast.loading.windows import WindowDataset
 
     values = storage.array("targets", SERIES * length, 1, np.float32)
     random = np.random.default_rng(0)
@@ -75,14 +75,14 @@ def _measure(windows: Any, method: str, batches: int, size: int) -> dict[str, An
     """Fetch random batches and return megabytes while all processes still exist."""
     import numpy as np
     import psutil
-    from my_forecast.dataloader import plan_loader, preload
-    from my_forecast.machine import detect
-    from my_forecast.settings import LoaderSettings
-    from my_forecast.workload import GATHERED
+    from my_forecast.config import LoaderConfig
+    from my_forecast.loading.batch_cost import GATHERED
+    from my_forecast.loading.hardware import detect_hardware
+    from my_forecast.loading.plan import plan_loader, preload
     from torch.utils.data import DataLoader
 
-    settings = LoaderSettings(num_workers=WORKERS, multiprocessing_context=method)
-    plan = plan_loader(settings, detect("cpu"), GATHERED)
+    settings = LoaderConfig(num_workers=WORKERS, multiprocessing_context=method)
+    plan = plan_loader(settings, detect_hardware("cpu"), GATHERED)
     preload(plan)
     # not an order of all windows, which are more than are fetched
     indices = np.random.default_rng(1).integers(len(windows), size=(batches, BATCH))

@@ -13,9 +13,9 @@ from my_forecast.cli import launch, report_errors
 def main(config: DictConfig) -> None:
     """Compose the configuration and hand it to the package."""
     with report_errors():
-        from my_forecast.doctor import doctor
+        from my_forecast.commands import doctor
 
-        doctor(config)
+        doctor.doctor(config)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main(config: DictConfig) -> None:
     with report_errors():
         from my_forecast.commands import evaluate
 
-        evaluate(config)
+        evaluate.evaluate(config)
 
 
 if __name__ == "__main__":

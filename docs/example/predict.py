@@ -15,7 +15,7 @@ def main(config: DictConfig) -> None:
     with report_errors():
         from my_forecast.commands import predict
 
-        predict(config)
+        predict.predict(config)
 
 
 if __name__ == "__main__":

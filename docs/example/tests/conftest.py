@@ -1,20 +1,28 @@
-"""Fixtures: no network, and the entry points run in this process."""
+"""Fixtures: no network, a small trained run, and the entry points run in this process."""
 
 import logging
 import runpy
+import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
+from pytorch_lightning import Callback
+
+from my_forecast.commands.train import (
+    train,
+)
 
 PROJECT = Path(__file__).parents[1]
 # a few steps on a small model and a small data set, whatever the project's defaults become
@@ -29,6 +37,21 @@ FAST = [
     "trainer.accelerator=cpu",
     "stride=3",
 ]
+# the same on a file from ``sales``, which has to be named with data.path
+FAST_SALES = [
+    "data=csv",
+    "data.future_covariates_columns=[event]",
+    "data.validation_size=12",
+    "data.test_size=12",
+    "model=tide",
+    "model.input_chunk_length=10",
+    "horizon=5",
+    "stride=3",
+    "likelihood=quantile",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "after_run=none",
+]
 
 
 def three_waves() -> list[TimeSeries]:
@@ -37,6 +60,60 @@ def three_waves() -> list[TimeSeries]:
         TimeSeries.from_values(np.sin(np.arange(80) * number).astype(np.float32))
         for number in (1, 2, 3)
     ]
+
+
+def sales(days: int = 80, known: int = 20) -> pd.DataFrame:
+    """Return two daily series, and an event that is known some days after their end."""
+    dates = pd.date_range("2024-01-01", periods=days + known, freq="D")
+    event = (dates.day == 1).astype(int)
+    tables = []
+    for number, name in enumerate(("north", "south")):
+        noise = np.random.default_rng(number).standard_normal(len(dates))
+        units = 100 + 100 * number + 10 * dates.dayofweek + 30 * event + noise
+        units = units.where(np.arange(len(dates)) < days)
+        tables.append(pd.DataFrame({"unique_id": name, "ds": dates, "y": units, "event": event}))
+    return pd.concat(tables)
+
+
+def changed(series: TimeSeries, start: int) -> TimeSeries:
+    """Return a series with other values from a position on."""
+    values = series.values().copy()
+    values[start:] = values[start:] * 3 + 7
+    return series.with_values(values)
+
+
+def compose_config(folder: Path, *overrides: str, name: str = "train") -> DictConfig:
+    """Compose the config of a command whose results go to ``folder``."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
+        return compose(name, [f"paths.output_dir={folder.as_posix()}", *overrides])
+
+
+def weights(run_dir: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a finished run."""
+    checkpoint = torch.load(run_dir / "bundle" / "model.pt.ckpt", weights_only=False)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    return state
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Return whether two finished runs have the same weights, bit for bit."""
+    pairs = zip(weights(one).values(), weights(other).values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+class StopAt(Callback):
+    """A callback that sends SIGTERM to this process, once."""
+
+    def __init__(self, step: int) -> None:
+        """Send it after ``step`` steps of the optimizer."""
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        """Send it, unless the file says that it was sent before the run was resumed."""
+        sent = Path("sent")
+        if trainer.global_step == self.step and not sent.exists():
+            sent.touch()
+            signal.raise_signal(signal.SIGTERM)
 
 
 @dataclass
@@ -69,14 +146,24 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def config(workdir: Path) -> Iterator[Callable[..., DictConfig]]:
+def config(workdir: Path) -> Callable[..., DictConfig]:
     """Return a function that composes a config as the entry points would."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "conf")):
 
-        def composed(*overrides: str, name: str = "train") -> DictConfig:
-            return compose(name, [f"paths.output_dir={workdir.as_posix()}/run", *overrides])
+    def composed(*overrides: str, name: str = "train") -> DictConfig:
+        return compose_config(workdir / "run", *overrides, name=name)
 
-        yield composed
+    return composed
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run on ``sales.csv`` beside it; tests only read it."""
+    folder = tmp_path_factory.mktemp("trained")
+    sales().to_csv(folder / "sales.csv", index=False)
+    (folder / "run").mkdir()
+    path = f"data.path={folder.as_posix()}/sales.csv"
+    train(compose_config(folder / "run", *FAST_SALES, path))
+    return folder / "run"
 
 
 @pytest.fixture

@@ -1,143 +1,59 @@
-"""The table of runs, from the folders that runs leave."""
+"""The table of finished runs."""
 
 import csv
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from my_forecast.compare import (
+from my_forecast.compare.table import (
     main,
 )
 
 from conftest import FAST, Finished
 
-Compare = Callable[..., str]
 
+def test_runs_are_compared(
+    run: Callable[..., Finished], workdir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fast = [*FAST, "trainer.max_epochs=1", "after_run=none"]
+    assert run("train", "-m", *fast, "model.hidden_size=4,8").code == 0
+    pattern = "outputs/multirun/*/*/*"
+    main([pattern, "--csv", "table.csv"])
+    header, *rows = [line.split() for line in capfd.readouterr().out.splitlines()]
+    # the only setting that differs, then the scores
+    scores = ["mae", "mse", "mase", "rmsse", "skill", "seconds"]
+    assert header == ["run", "model.hidden_size", *scores]
+    assert {row[1] for row in rows} == {"4", "8"}
+    errors = [float(row[2]) for row in rows]
+    assert errors == sorted(errors)
+    with Path("table.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [f"{float(row['mae']):.4g}" for row in table] == [row[2] for row in rows]
+    assert {row["baseline_mae"] for row in table} == {table[0]["baseline_mae"]}
 
-@pytest.fixture
-def compare(workdir: Path, capfd: pytest.CaptureFixture[str]) -> Compare:
-    """Return a function that runs the command and returns what it printed."""
-
-    def run(*arguments: str, code: int = 0) -> str:
-        try:
-            main(arguments)
-            found: Any = 0
-        except SystemExit as stop:
-            found = stop.code
-        printed = capfd.readouterr()
-        assert found == code, printed
-        return printed.out + printed.err
-
-    return run
-
-
-def write_run(name: str, mae: float | None, data: str = "same", **config: Any) -> None:
-    """Write the files of a finished run."""
-    folder = Path(name)
-    folder.mkdir(parents=True)
-    settings = {"paths": {"output_dir": name}, "callbacks": {"dir": f"{name}/c"}, **config}
-    # JSON is YAML, too
-    (folder / "config.yaml").write_text(json.dumps(settings))
-    record = {"seconds": {"fit": 1.5}, "data_fingerprint": data}
-    (folder / "record.json").write_text(json.dumps(record))
-    test = {"model": {"mae": mae, "mse": 2.0}, "baseline": {"mae": 4.0, "mse": 8.0}}
-    standardised = {"model": {"mae": 0.5}, "baseline": {"mae": 1.0}}
-    metrics = {"test": test, "test_standardised": standardised, "skill": {"score": 0.1}}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-
-
-def test_runs_are_sorted_and_show_what_differs(compare: Compare, workdir: Path) -> None:
-    write_run("runs/a", 3.0, seed=0, model={"_target_": "darts.models.TiDEModel", "width": 3})
-    linear = {"_target_": "darts.models.NLinearModel", "deep": 1}
-    write_run("runs/b", 1.0, seed=0, model=linear, loss={"beta": 2})
-    write_run("runs/c", None, seed=0, model={"_target_": "darts.models.TiDEModel", "width": 3})
-    (workdir / "runs" / "killed").mkdir()
-    printed = compare("runs/*", "--csv", "table.csv").splitlines()
-    assert [line.split() for line in printed[:4]] == [
-        ["run", "model._target_", "loss.beta", "mae", "mse", "skill", "seconds"],
-        ["b", "NLinearModel", "2", "1", "2", "0.1", "1.5"],
-        ["a", "TiDEModel", "3", "2", "0.1", "1.5"],
-        ["c", "TiDEModel", "2", "0.1", "1.5"],
-    ]
-    assert printed[4:] == ["Left out, not a finished run of train.py: runs/killed"]
-    with (workdir / "table.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0] == {
-        "run": "runs/b",
-        "model._target_": "darts.models.NLinearModel",
-        **{
-            "model.width": "",
-            "model.deep": "1",
-            "loss.beta": "2",
-            "mae": "1.0",
-            "mse": "2.0",
-            "skill": "0.1",
-        },
-        **{"seconds": "1.5", "baseline_mae": "4.0", "baseline_mse": "8.0"},
-        **{"standardised_mae": "0.5", "data_fingerprint": "same"},
-    }
-
-
-def test_more_skill_is_better(compare: Compare) -> None:
-    for name, score in (("a", 0.1), ("b", 0.5)):
-        write_run(name, 1.0)
-        path = Path(name) / "metrics.json"
-        path.write_text(path.read_text().replace('"score": 0.1', f'"score": {score}'))
-    printed = compare("a", "b", "--sort", "skill").splitlines()
-    assert [line.split()[0] for line in printed] == ["run", "b", "a"]
-
-
-def test_runs_on_other_data_are_told(compare: Compare) -> None:
-    write_run("a", 1.0)
-    write_run("b", 1.0, data="other")
-    assert "The data differs between runs" in compare("a", "b")
-    assert "The data differs between runs" not in compare("a")
+    main([pattern, "--sort", "skill"])
+    skills = [float(line.split()[-2]) for line in capfd.readouterr().out.splitlines()[1:]]
+    assert skills == sorted(skills, reverse=True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone/*"], "there is no finished run of train.py in gone/*"),
-        (["."], "there is no finished run of train.py in ."),
-        (["a", "--sort", "maee"], "--sort: there is no column 'maee'. Did you mean mae?"),
-        (["a", "--sort", "zzz"], "--sort: there is no column 'zzz'. There are mae, mse, skill"),
-        (["a", "--csv", "old.csv"], "--csv: 'old.csv' exists and is not overwritten"),
-        (["a", "--csv", "no/t.csv"], "--csv: there is no folder 'no'"),
-        (["broken"], "broken: its files are not as train.py wrote them"),
+        (["gone/*"], "no finished run of train.py in gone/*"),
+        (["{run}", "--sort", "size"], "--sort: unknown column 'size'"),
+        (["{run}", "--csv", "old.csv"], "--csv: cannot create 'old.csv'"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
-    arguments: list[str], message: str, compare: Compare, workdir: Path
+def test_mistakes_are_refused(
+    arguments: list[str],
+    message: str,
+    trained: Path,
+    workdir: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    write_run("a", 1.0)
-    write_run("broken", 1.0)
-    Path("broken/record.json").write_text("{")
-    Path("old.csv").write_text("mine")
-    assert f"Error: {message}" in compare(*arguments, code=1)
-    assert Path("old.csv").read_text() == "mine"
-
-
-def test_runs_of_train_are_compared(
-    compare: Compare, run: Callable[..., Finished], workdir: Path
-) -> None:
-    fast = [*FAST, "trainer.max_epochs=1"]
-    assert run("train", "-m", *fast, "model.hidden_size=4,8").code == 0
-    lines = compare("outputs/multirun/*/*/*").splitlines()
-    assert lines[0].split() == [
-        *("run", "model.hidden_size", "mae", "mse", "mase", "rmsse", "skill", "seconds")
-    ]
-    assert {line.split()[1] for line in lines[1:]} == {"4", "8"}
-
-
-def test_comparing_needs_no_heavy_imports() -> None:
-    code = (
-        "import sys, my_forecast.compare\n"
-        "heavy = {'torch', 'darts', 'numpy', 'pandas'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    Path("old.csv").write_text("mine", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main([argument.format(run=trained) for argument in arguments])
+    assert message in capfd.readouterr().err
+    assert Path("old.csv").read_text(encoding="utf-8") == "mine"

@@ -1,4 +1,4 @@
-"""Functions that a bundle names, so they keep their names and their place.
+"""Functions that saved models and scalers name, so they keep their names and their place.
 
 Those of NumPy and torch that do the same are not pickled by name in every version.
 """
@@ -25,3 +25,6 @@ def expm1(values: NDArray[Any]) -> NDArray[Any]:
 def mean(values: torch.Tensor, dim: int) -> torch.Tensor:
     """Return the mean over one dimension."""
     return values.mean(dim=dim)
+
+
+SAVED_FUNCTIONS = [log1p, expm1, mean]

@@ -1,11 +1,12 @@
-"""Scalers that are fitted on the training part only and saved with the model."""
+"""Scalers, and encoders of static covariates, fitted on the training part only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from darts import TimeSeries
 from darts.dataprocessing.transformers import Scaler
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
     PowerTransformer,
     RobustScaler,
     StandardScaler,
@@ -21,34 +24,56 @@ from sklearn.preprocessing import (
 
 from ..errors import UserError
 from ..functions import expm1, log1p
-from .series import SeriesSet, parts
-from .splits import Split
-from .static import encode_static, fit_static
+from .series import SeriesSet, parts, with_static
+from .split import Split
 from .storage import IN_MEMORY, Storage
 
-# values that are scaled at once; all at once would take the memory of the data twice
+# values that are scaled at once; scaling all at once would double the memory of the data
 _CHUNK = 1 << 22
-_SCALERS: dict[str, Any] = {
-    "standard": StandardScaler(),
-    "minmax": MinMaxScaler(),
-    "robust": RobustScaler(),
-    # values are standardised after the logarithm and after the power
-    "log": make_pipeline(FunctionTransformer(log1p, expm1), StandardScaler()),
-    "box_cox": PowerTransformer("box-cox"),
-    "yeo_johnson": PowerTransformer("yeo-johnson"),
+_CATEGORIES = "categories"
+
+
+@dataclass(frozen=True)
+class ScalerKind:
+    """A value of ``data.scaler``.
+
+    Attributes:
+        transformer: of scikit-learn; None: values stay as they are.
+        above: what target values must be above.
+        covariates: the kind that scales covariates, which may hold any values; None: this one.
+    """
+
+    transformer: Any
+    above: float | None = None
+    covariates: str | None = None
+
+
+SCALERS = {
+    "standard": ScalerKind(StandardScaler()),
+    "minmax": ScalerKind(MinMaxScaler()),
+    "robust": ScalerKind(RobustScaler()),
+    # the last three standardise after the logarithm or the power
+    "log": ScalerKind(
+        make_pipeline(FunctionTransformer(log1p, expm1), StandardScaler()), -1, "standard"
+    ),
+    "box_cox": ScalerKind(PowerTransformer("box-cox"), 0, "standard"),
+    "yeo_johnson": ScalerKind(PowerTransformer("yeo-johnson"), None, "standard"),
+    "none": ScalerKind(None),
 }
-# what values must be above, and what covariates, of which some are not, are scaled by instead
-_ABOVE = {"log": -1, "box_cox": 0}
-_FOR_COVARIATES = {"log": "standard", "box_cox": "standard", "yeo_johnson": "standard"}
 
 
 @dataclass(frozen=True)
 class Scalers:
-    """One fitted Darts ``Scaler`` per role; None: no scaling.
+    """One fitted Darts ``Scaler`` for each role; None: no scaling.
 
-    ``names`` are those of the series that the scalers were fitted on, in their order. ``fit`` tells
-    whether each has parameters of its own (``series``), or all have the same (``global``).
-    ``static_covariates`` encodes those, None where there are none.
+    Attributes:
+        names: of the series that the scalers were fitted on, in their order.
+        targets: scales targets.
+        past_covariates: scales past covariates.
+        future_covariates: scales future covariates.
+        kind: a key of ``SCALERS``.
+        fit: ``series`` if each series has parameters of its own, ``global`` if all share them.
+        static_covariates: encodes static covariates, None if there are none.
     """
 
     names: list[str]
@@ -61,7 +86,7 @@ class Scalers:
 
     @property
     def take_any_series(self) -> bool:
-        """Tell whether series can be scaled that the scalers were not fitted on."""
+        """Return whether series can be scaled that the scalers were not fitted on."""
         return self.targets is None or self.fit == "global"
 
     def transform(self, data: SeriesSet, storage: Storage = IN_MEMORY) -> SeriesSet:
@@ -70,26 +95,25 @@ class Scalers:
         The values of all series of a role are parts of one array, made by ``storage``.
 
         Raises:
-            UserError: when values are too small for a logarithm or a power.
+            UserError: if values are too small for a logarithm or a power, or the encoder of static
+                covariates does not know a category.
         """
 
         def scale(role: str) -> list[TimeSeries] | None:
             group = getattr(data, role)
-            return group and _transform(getattr(self, role), group, positions, storage, role)
+            return group and _transform(getattr(self, role, None), group, positions, storage, role)
 
         _check_range(data, self.kind)
         positions = [self._position(name) for name in data.names]
-
         targets = scale("targets") or []
         if self.static_covariates is not None:
-            targets = encode_static(self.static_covariates, targets)
+            targets = _encode_static(self.static_covariates, targets)
         return SeriesSet(
             names=data.names,
             targets=targets,
             past_covariates=scale("past_covariates"),
             future_covariates=scale("future_covariates"),
-            sample_weight=data.sample_weight
-            and _transform(None, data.sample_weight, positions, storage, "sample_weight"),
+            sample_weight=scale("sample_weight"),
         )
 
     def inverse(self, values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
@@ -100,7 +124,7 @@ class Scalers:
             name: of the series.
 
         Raises:
-            UserError: when a forecast is outside of what a power can be undone for.
+            UserError: if the inverse of a forecast does not exist, as a power may not.
         """
         flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
         if self.targets is not None:
@@ -110,17 +134,17 @@ class Scalers:
             if np.isnan(flat).any() and not np.isnan(values).any():
                 raise UserError(
                     f"{name}: forecasts leave the range of data.scaler={self.kind}. Train with "
-                    "another one, such as log or standard."
+                    "another scaler, such as log or standard."
                 )
         return flat.reshape(values.shape)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {name: place for place, name in enumerate(self.names)}
+    def _positions(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.names)}
 
     def _position(self, name: str) -> int:
-        """Return the place of a series; a single one may have another name, from another file."""
-        return 0 if len(self.names) == 1 or self.take_any_series else self._places[name]
+        """Return the position of a series; a single one may have another name in another file."""
+        return 0 if len(self.names) == 1 or self.take_any_series else self._positions[name]
 
 
 def fit_scalers(
@@ -135,16 +159,16 @@ def fit_scalers(
     Args:
         data: unscaled series.
         split: the division whose training part may be looked at.
-        kind: one of ``settings.SCALERS``; those that take a logarithm or a power standardise
-            afterwards, and covariates are only standardised.
-        fit: ``series`` for parameters of each series, ``global`` for the same for all.
-        static_encoding: of static covariates that are text, ``onehot`` or ``ordinal``.
+        kind: a key of ``SCALERS``.
+        fit: ``series`` for parameters of each series, ``global`` for shared ones.
+        static_encoding: of static covariates that are text: ``onehot``, a column of 0 and 1 for
+            each category, or ``ordinal``, its number. Those that are numbers are standardised.
 
     Raises:
-        UserError: when values are too small for a logarithm or a power.
+        UserError: if values are too small for a logarithm or a power.
     """
-    static = fit_static(data.targets, static_encoding)
-    if kind == "none":
+    static = _fit_static(data.targets, static_encoding)
+    if SCALERS[kind].transformer is None:
         return Scalers(data.names, None, None, None, kind, fit, static)
     _check_range(data, kind)
     train = split.train(data.targets)
@@ -156,10 +180,10 @@ def fit_scalers(
             int(series.time_index.searchsorted(target.end_time(), side="right"))
             for series, target in zip(group, train, strict=True)
         ]
-        scaler = Scaler(_SCALERS[kind], global_fit=fit == "global")
+        scaler = Scaler(SCALERS[kind].transformer, global_fit=fit == "global")
         return scaler.fit(parts(group, [0] * len(group), ends))
 
-    for_covariates = _FOR_COVARIATES.get(kind, kind)
+    for_covariates = SCALERS[kind].covariates or kind
     return Scalers(
         names=data.names,
         targets=fitted(data.targets, kind),
@@ -172,14 +196,15 @@ def fit_scalers(
 
 
 def _check_range(data: SeriesSet, kind: str) -> None:
-    if kind not in _ABOVE:
+    above = SCALERS[kind].above
+    if above is None:
         return
     for name, series in zip(data.names, data.targets, strict=True):
         smallest = series.values(copy=False).min()
-        if smallest <= _ABOVE[kind]:
+        if smallest <= above:
             raise UserError(
-                f"{name}: data.scaler={kind} needs values above {_ABOVE[kind]}, the smallest is "
-                f"{smallest:g}. data.scaler=yeo_johnson takes all values."
+                f"{name}: data.scaler={kind} needs values above {above}, but the smallest is "
+                f"{smallest:g}. Set data.scaler=yeo_johnson, which takes all values."
             )
 
 
@@ -188,16 +213,16 @@ def _transform(
     group: list[TimeSeries],
     positions: list[int],
     storage: Storage,
-    name: str,
+    role: str,
 ) -> list[TimeSeries]:
     rows = sum(len(series) for series in group)
-    values = storage.array(name, rows, group[0].n_components, np.float32)
+    values = storage.array(role, rows, group[0].n_components, np.float32)
     first = 0
     for chunk in _chunks(group):
         scaled = [group[number] for number in chunk]
         if scaler is not None:
-            places = [positions[number] for number in chunk]
-            scaled = scaler.transform(scaled, series_idx=places)
+            own = [positions[number] for number in chunk]
+            scaled = scaler.transform(scaled, series_idx=own)
         for series in scaled:
             values[first : first + len(series)] = series.values(copy=False)
             first += len(series)
@@ -217,3 +242,43 @@ def _chunks(group: list[TimeSeries]) -> Iterator[list[int]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _fit_static(targets: Sequence[TimeSeries], encoding: str) -> ColumnTransformer | None:
+    if targets[0].static_covariates is None:
+        return None
+    table = _static_table(targets)
+    numbers = list(table.select_dtypes(include="number"))
+    texts = [column for column in table if column not in numbers]
+    categories = OneHotEncoder(sparse_output=False) if encoding == "onehot" else OrdinalEncoder()
+    return ColumnTransformer(
+        [("numbers", StandardScaler(), numbers), (_CATEGORIES, categories, texts)],
+        verbose_feature_names_out=False,
+    ).fit(table.astype(dict.fromkeys(texts, str)))
+
+
+def _encode_static(encoder: ColumnTransformer, targets: Sequence[TimeSeries]) -> list[TimeSeries]:
+    """Return ``targets`` with encoded static covariates, as float32; values are not copied."""
+    table = _static_table(targets)
+    texts = next(columns for name, _, columns in encoder.transformers_ if name == _CATEGORIES)
+    table = table.astype(dict.fromkeys(texts, str))
+    if texts:
+        known = encoder.named_transformers_[_CATEGORIES].categories_
+        for column, categories in zip(texts, known, strict=True):
+            new = sorted(set(table[column]) - set(categories))
+            if new:
+                raise UserError(
+                    f"Static covariate {column!r}: {new[:3]} not in the training data, which has "
+                    f"{list(categories[:10])}. Correct the data, or train again."
+                )
+    encoded = pd.DataFrame(
+        encoder.transform(table).astype(np.float32), columns=encoder.get_feature_names_out()
+    )
+    rows = np.cumsum([len(series.static_covariates) for series in targets])
+    each = np.split(np.arange(len(table)), rows[:-1])
+    return with_static(targets, [encoded.iloc[rows] for rows in each])
+
+
+def _static_table(targets: Sequence[TimeSeries]) -> pd.DataFrame:
+    """Return the static covariates of all series, one below the other."""
+    return pd.concat([series.static_covariates for series in targets], ignore_index=True)

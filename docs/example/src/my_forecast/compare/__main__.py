@@ -1,0 +1,5 @@
+"""Run the comparison: `python -m <package>.compare`."""
+
+from .table import main
+
+main()

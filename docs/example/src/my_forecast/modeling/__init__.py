@@ -1,0 +1,1 @@
+"""Build a Darts model, fit it, save it."""

@@ -1,0 +1,117 @@
+"""Save and load what a run forecasts with: the model and its fitted scalers."""
+
+import copyreg
+import pickle
+import warnings
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.likelihood_models.base import LikelihoodType
+from darts.utils.serialization import safe_globals
+from darts.utils.serialization.base import restricted_pickle_load
+
+from ..data import Scalers, SeriesSet
+from ..errors import UserError
+from ..functions import SAVED_FUNCTIONS
+from .build import import_model
+from .fit import silence_few_workers_warning
+
+MODEL = "model.pt"
+SCALERS = "scalers.pkl"
+
+# Python before 3.11.4 pickles a member with ``getattr``, which safe loading refuses
+copyreg.pickle(LikelihoodType, lambda member: (LikelihoodType, (member.value,)))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model that forecasts on any machine, and the scalers of its data."""
+
+    model: TorchForecastingModel
+    scalers: Scalers
+
+    def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
+        """Return the series that the run was trained on, if each of them has its own scaler.
+
+        A single series may have another name. ``drop`` leaves out series that are new to the run.
+
+        Raises:
+            UserError: when series are missing, or new and not dropped.
+        """
+        known, names = self.scalers.names, data.names
+        if names == known or len(names) == len(known) == 1 or self.scalers.take_any_series:
+            return data
+        new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
+        if missing or (new and not drop):
+            raise UserError(
+                f"The run was trained on other series: {len(missing)} of them are missing "
+                f"{missing[:3]}, {len(new)} are new {new[:3]}. Use the same series, or train again."
+            )
+        position = {name: number for number, name in enumerate(names)}
+        return data.select([position[name] for name in known])
+
+
+def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
+    """Write a bundle into a new folder.
+
+    The model is saved without its trainer, whose loggers and callbacks might not load elsewhere.
+    """
+    folder.mkdir()
+    model.save(str(folder / MODEL), clean=True)
+    fitted = {item.name: getattr(scalers, item.name) for item in fields(scalers)}
+    (folder / SCALERS).write_bytes(pickle.dumps(fitted))
+
+
+def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
+    """Load a bundle onto ``cpu``, ``cuda`` or ``mps``, whatever it was trained on.
+
+    Darts' safe loading runs no code of the files. It needs the class of the model to be imported,
+    so ``model_target`` is the ``_target_`` of the run's model config.
+
+    Raises:
+        UserError: when the bundle is incomplete.
+    """
+    for name in (MODEL, f"{MODEL}.ckpt", SCALERS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: there is no {name}. The run did not finish; train again.")
+    trainer: dict[str, Any] = {
+        "accelerator": accelerator,
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    silence_few_workers_warning()
+    # from naive models
+    warnings.filterwarnings("ignore", message=".*contains no parameters.*")
+    import_model(model_target)
+    with safe_globals(SAVED_FUNCTIONS):
+        model = TorchForecastingModel.load(
+            str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
+        )
+        with (folder / SCALERS).open("rb") as file:
+            fitted = restricted_pickle_load(file)
+    return Bundle(model=model, scalers=Scalers(**fitted))
+
+
+def load_weights(
+    folder: Path, model: TorchForecastingModel, trained: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    """Load the weights of a bundle into an untrained model, to train them further.
+
+    ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``.
+
+    Raises:
+        UserError: when the weights do not fit, with the arguments that differ.
+    """
+    try:
+        model.load_weights(str(folder / MODEL), map_location="cpu")
+    except (ValueError, RuntimeError) as error:
+        other = {key: value for key, value in trained.items() if wanted.get(key) != value}
+        arguments = " ".join(f"model.{key}={value}" for key, value in other.items())
+        raise UserError(
+            f"finetune: the weights do not fit this model. The run was trained with {arguments}."
+        ) from error

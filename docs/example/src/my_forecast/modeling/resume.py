@@ -1,0 +1,136 @@
+"""Resume a training that was killed, at the end of an epoch, with the same result bit for bit."""
+
+import logging
+import random
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.serialization.torch import load_ckpt_safely
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import CSVLogger, MLFlowLogger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from ..runs.folder import RESUME_POINT
+
+log = logging.getLogger(__name__)
+
+
+class ResumePoint(Callback):
+    """Save everything that the rest of a training depends on.
+
+    Lightning saves weights, optimizers, schedulers, callbacks and the position in the training
+    windows. This callback adds the states of the random generators, and whether to stop.
+    """
+
+    def __init__(self, path: Path, every_n_epochs: int) -> None:
+        """Save to ``path`` before every n-th epoch and at the end."""
+        self.path = path
+        self.every_n_epochs = every_n_epochs
+        self._random: dict[str, Any] | None = None
+
+    def save(self, trainer: Any) -> None:
+        """Replace the saved point by the current state."""
+        if trainer.fast_dev_run:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        # a kill while this is written leaves the last point intact
+        unfinished = self.path.with_suffix(".unfinished")
+        trainer.save_checkpoint(unfinished)
+        unfinished.replace(self.path)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Save before the epoch, when everything of the previous one is finished and logged."""
+        if trainer.current_epoch % self.every_n_epochs == 0:
+            # Lightning would skip an epoch that is saved as started but has had no batch
+            progress = trainer.fit_loop.epoch_progress
+            for counts in (progress.current, progress.total):
+                counts.ready -= 1
+            self.save(trainer)
+            for counts in (progress.current, progress.total):
+                counts.ready += 1
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save the end, from which a run that is killed in its test continues."""
+        self.save(trainer)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Log how to continue a run that was stopped by SIGTERM or Ctrl-C."""
+        if isinstance(exception, SIGTERMException | KeyboardInterrupt) and self.path.exists():
+            log.info("Stopped. Continue with: python train.py resume=%s", self.path.parents[1])
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning leaves out."""
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, MLFlowLogger)]
+        checkpoint["mlflow_run_ids"] = [logger.run_id for logger in loggers]
+        checkpoint["should_stop"] = trainer.should_stop
+        numpy_state = np.random.get_state(legacy=False)
+        # safe loading refuses arrays
+        numpy_state["state"]["key"] = numpy_state["state"]["key"].tolist()
+        checkpoint["random"] = {
+            "python": random.getstate(),
+            "numpy": numpy_state,
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all(),
+        }
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states until the training starts: setting it up draws numbers too."""
+        trainer.should_stop = checkpoint["should_stop"]
+        self._random = checkpoint["random"]
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Restore the random states."""
+        if self._random is not None:
+            random.setstate(self._random["python"])
+            np.random.set_state(self._random["numpy"])
+            torch.set_rng_state(self._random["torch"])
+            torch.cuda.set_rng_state_all(self._random["cuda"])
+
+
+def load_point(run_dir: Path) -> dict[str, Any] | None:
+    """Return the checkpoint that a run continues from, None if it was killed before the first."""
+    path = run_dir / RESUME_POINT
+    if not path.is_file():
+        log.info("The run was killed before its first epoch. It starts over.")
+        return None
+    point: dict[str, Any] = load_ckpt_safely(torch.load, path, map_location="cpu")
+    log.info("Resuming in epoch %d, after step %d.", point["epoch"], point["global_step"])
+    return point
+
+
+def continue_from(model: TorchForecastingModel, point: dict[str, Any], run_dir: Path) -> None:
+    """Let the next fit of a new model continue from ``point``, and append to the CSV logs."""
+    for logger in model.trainer_params["logger"]:
+        if isinstance(logger, CSVLogger):
+            _continue_csv(logger, point)
+    model.load_ckpt_path = str(run_dir / RESUME_POINT)
+
+
+def with_run_ids(loggers: dict[str, Any], point: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the config of the loggers, with the MLflow runs that ``point`` was saved in."""
+    run_ids = iter(point["mlflow_run_ids"] if point else [])
+    continued = {}
+    for name, node in loggers.items():
+        is_mlflow = node["_target_"].endswith("MLFlowLogger")
+        continued[name] = {**node, "run_id": next(run_ids, None)} if is_mlflow else node
+    return continued
+
+
+def _continue_csv(logger: CSVLogger, point: dict[str, Any]) -> None:
+    """Append to the file of the run without the rows after the point, which are logged again."""
+    path = Path(logger.log_dir) / "metrics.csv"
+    if not path.is_file():
+        return
+    # as text, so that what stays is written as it was
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Experiment logs directory")
+        logger.experiment.metrics_keys = list(rows)  # creating the experiment deletes the file
+    rows = rows[rows["step"].astype(int) < point["global_step"]]
+    rows.to_csv(path, index=False, lineterminator="\r\n")

@@ -1,0 +1,210 @@
+"""A finished run as Python code uses it: its config, metrics and model, and what they forecast."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+from darts import TimeSeries
+
+from .config import QuantileConfig, TrainConfig, read_train_config
+from .data import Scalers, SeriesSet, Split, load_data, split_data
+from .data.files import FileSource, load_frame
+from .errors import UserError
+from .evaluation.backtest import Backtest, BacktestSpec, backtest
+from .evaluation.forecast import Forecast, forecast, forecast_table
+from .evaluation.inference import Calibration
+from .loading.hardware import resolve_accelerator
+from .modeling.bundle import Bundle, load_bundle
+from .modeling.fit import steps_ahead, supported_covariates
+from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, find_run, read_json
+
+Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | SeriesSet | pd.DataFrame | None
+
+
+def load_run(run: str | Path = "latest", accelerator: str = "auto") -> "Run":
+    """Load a finished run of ``train.py``.
+
+    Args:
+        run: its folder, or ``latest`` for the newest one under ``outputs``.
+        accelerator: what it forecasts on: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: when there is no such run, or no such accelerator.
+    """
+    return Run(find_run(str(run)), accelerator)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of ``train.py``.
+
+    Attributes:
+        folder: where its files are.
+        accelerator: what it forecasts on: auto, cpu, cuda or mps.
+    """
+
+    folder: Path
+    accelerator: str = "auto"
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The config that the run was trained with."""
+        return read_train_config(self.folder / BUNDLE / CONFIG)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """Versions, git revision, loader plan, timings: the content of ``record.json``."""
+        return read_json(self.folder / RECORD)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of the model and the baseline: the content of ``metrics.json``."""
+        return read_json(self.folder / METRICS)
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The trained model and its scalers."""
+        target = self.config.model["_target_"]
+        return load_bundle(self.folder / BUNDLE, target, resolve_accelerator(self.accelerator))
+
+    @property
+    def model(self) -> Any:
+        """The trained Darts model; it takes and returns scaled series."""
+        return self.bundle.model
+
+    @property
+    def scalers(self) -> Scalers:
+        """The scalers, as fitted on the training part."""
+        return self.bundle.scalers
+
+    def forecast(
+        self,
+        data: Data = None,
+        horizon: int | None = None,
+        quantiles: list[float] | None = None,
+    ) -> TimeSeries | list[TimeSeries] | pd.DataFrame:
+        """Forecast the steps after the end of the data, in its original unit.
+
+        Args:
+            data: a series or several; a SeriesSet, with covariates; or a data frame with the
+                columns of the files that the run was trained on, otherwise with the times as index;
+                None for the run's own data.
+            horizon: number of steps; None for that of the run.
+            quantiles: of a model with a likelihood; None for those of the run.
+
+        Returns:
+            Series for series; a data frame, with columns as in the file of ``predict.py``, for a
+            data frame or None. A quantile is a component such as ``co2_q0.1``.
+
+        Raises:
+            UserError: when the data does not fit the run, or is too short.
+        """
+        horizon = horizon or self.config.horizon
+        series = self._series_set(data, horizon)
+        forecasts = self.forecasts(series, horizon, self.quantile_config(quantiles))
+        if data is None or isinstance(data, pd.DataFrame):
+            return forecast_table(series.names, forecasts)
+        found = [one.as_series() for one in forecasts]
+        return found[0] if isinstance(data, TimeSeries) else found
+
+    def backtest(self, horizon: int | None = None, stride: int | None = None) -> Backtest:
+        """Forecast from every ``stride``-th origin of the test part, beside the baseline."""
+        spec = self.backtest_spec(horizon, stride)
+        data, split = self.split(self.load_data(spec.horizon), spec.horizon)
+        return backtest(self.bundle, data, split, spec)
+
+    def load_data(
+        self, horizon: int, path: str | None = None, future_path: str | None = None
+    ) -> SeriesSet:
+        """Load the data of the run, or newer data with the same columns.
+
+        Args:
+            horizon: steps that will be forecast, for which calendar covariates are needed.
+            path: of other files; None for those of the run.
+            future_path: a file in which the future covariates continue.
+
+        Raises:
+            UserError: when the data cannot be read, or has other series than the run.
+        """
+        source = self.config.data
+        for key, value in (("data_path", path), ("future_path", future_path)):
+            if value is not None and not isinstance(source, FileSource):
+                raise UserError(f"{key}: the run was not trained on files, so it takes no others.")
+        if path is not None:
+            source = source.model_copy(update={"path": path})
+        future = Path(future_path) if future_path is not None else None
+        return self._matching(load_data(source, ahead=self._ahead(horizon), future=future))
+
+    def split(self, data: SeriesSet, horizon: int) -> tuple[SeriesSet, Split]:
+        """Divide data as in the training, for test forecasts of ``horizon`` steps."""
+        return split_data(
+            data,
+            self.config.data,
+            horizon + self.model.output_chunk_shift,
+            train_length=self.model.input_chunk_length,
+        )
+
+    def quantile_config(
+        self, levels: list[float] | None = None, num_samples: int | None = None
+    ) -> QuantileConfig:
+        """Return the quantiles of the run, with what is given in their place."""
+        own = self.config.quantile_config
+        return QuantileConfig(
+            levels=levels or own.levels, num_samples=num_samples or own.num_samples, seed=own.seed
+        )
+
+    def backtest_spec(
+        self,
+        horizon: int | None = None,
+        stride: int | None = None,
+        quantiles: QuantileConfig | None = None,
+    ) -> BacktestSpec:
+        """Return how the run is tested, with what is given in place of its own values."""
+        return BacktestSpec(
+            horizon=horizon or self.config.horizon,
+            stride=stride or self.config.stride,
+            season_length=self.config.data.season_length,
+            quantiles=quantiles or self.quantile_config(),
+        )
+
+    def forecasts(
+        self,
+        data: SeriesSet,
+        horizon: int,
+        quantiles: QuantileConfig,
+        calibration: Calibration | None = None,
+    ) -> list[Forecast]:
+        """Forecast as ``forecast`` does, from and to the types that the commands use."""
+        return forecast(self.bundle, data, horizon, quantiles, calibration)
+
+    def _ahead(self, horizon: int) -> int:
+        return steps_ahead(self.model, horizon)
+
+    def _matching(self, data: SeriesSet) -> SeriesSet:
+        data = self.bundle.match(data, drop=self.config.data.short_series == "drop")
+        data = supported_covariates(self.model, data)
+        for role in ("past", "future"):
+            name = f"{role}_covariates"
+            if getattr(self.model, f"uses_{name}") and getattr(data, name) is None:
+                raise UserError(
+                    f"The run was trained with {role} covariates, which the data lacks. Add them "
+                    "to the data frame, or as a SeriesSet."
+                )
+        return data
+
+    def _series_set(self, data: Data, horizon: int) -> SeriesSet:
+        if data is None:
+            return self.load_data(horizon)
+        if isinstance(data, pd.DataFrame):
+            if isinstance(self.config.data, FileSource):
+                return self._matching(load_frame(self.config.data, data, self._ahead(horizon)))
+            data = TimeSeries.from_dataframe(data)
+        if not isinstance(data, SeriesSet):
+            series = [data] if isinstance(data, TimeSeries) else list(data)
+            known = self.scalers.names
+            names = known if len(known) == len(series) else [str(n) for n in range(len(series))]
+            data = SeriesSet(names, series)
+        return self._matching(data)

@@ -1,0 +1,85 @@
+"""The record of a run: what it ran on and with, and how long each stage took."""
+
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "darts",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "numpy",
+    "pandas",
+    "polars",
+    "scikit-learn",
+)
+
+
+class StageTimer:
+    """Wall time of consecutive stages, in seconds."""
+
+    def __init__(self) -> None:
+        """Start the first stage."""
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def end(self, stage: str) -> None:
+        """End the current stage, and start the next one."""
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._last, 3)
+        self._last = now
+
+
+def run_record(
+    seed: int, loader_plan: Mapping[str, Any], fingerprint: str, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """Return what is needed to understand and repeat a run, ready for JSON.
+
+    Args:
+        seed: of the run.
+        loader_plan: value and reason of each DataLoader setting.
+        fingerprint: of the data.
+        seconds: wall time of each stage.
+    """
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "seed": seed,
+        "data_fingerprint": fingerprint,
+        "seconds": seconds,
+        "dataloader": loader_plan,
+        "git": git_state(Path(__file__).parent),
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Return the revision and whether there are uncommitted changes; None outside of git."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,101 @@
+"""The loader plan on other computers, and workers that do not change the result."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig
+
+from my_forecast.commands.train import (
+    train,
+)
+from my_forecast.config import (
+    LoaderConfig,
+)
+from my_forecast.errors import (
+    UserError,
+)
+from my_forecast.loading.batch_cost import (
+    BatchCost,
+)
+from my_forecast.loading.hardware import (
+    Hardware,
+)
+from my_forecast.loading.plan import (
+    plan_loader,
+)
+
+from conftest import FAST, same_weights
+
+LINUX = Hardware(
+    system="Linux",
+    start_methods=("fork", "spawn", "forkserver"),
+    usable_cpus=8,
+    local_ranks=1,
+    accelerator="cpu",
+    wsl=False,
+    memory=16 << 30,
+    shared_memory=8 << 30,
+)
+CUDA = replace(LINUX, accelerator="cuda")
+WINDOWS = replace(LINUX, system="Windows", start_methods=("spawn",), shared_memory=None)
+# windows gathered from memory take microseconds; those of slow Python code take milliseconds
+GATHERED = BatchCost(0.00006, 0.00006, batches=20_000, batch_bytes=1 << 17)
+SLOW = replace(GATHERED, batch_seconds=0.064, batch_cpu_seconds=0.064)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "cost", "expected"),
+    [
+        (LINUX, GATHERED, (0, None, None, None, False)),
+        (CUDA, GATHERED, (0, None, None, None, False)),
+        (WINDOWS, GATHERED, (0, None, None, None, False)),
+        (LINUX, SLOW, (8, "forkserver", True, 2, False)),
+        (CUDA, SLOW, (8, "forkserver", True, 2, True)),
+        (WINDOWS, SLOW, (8, "spawn", True, 2, False)),
+        (replace(LINUX, usable_cpus=1), SLOW, (0, None, None, None, False)),
+    ],
+)
+def test_auto(hardware: Hardware, cost: BatchCost, expected: tuple[Any, ...]) -> None:
+    choices = plan_loader(LoaderConfig(), hardware, cost).choices().values()
+    assert tuple(choice.value for choice in choices) == expected
+    assert all(choice.reason for choice in choices)
+
+
+def test_a_value_that_is_set_wins() -> None:
+    config = LoaderConfig(
+        num_workers=3,
+        multiprocessing_context="fork",
+        persistent_workers=False,
+        prefetch_factor=5,
+        pin_memory=False,
+    )
+    choices = plan_loader(config, CUDA, GATHERED).choices()
+    assert {name: choice.value for name, choice in choices.items()} == dict(config)
+
+
+@pytest.mark.parametrize(
+    ("values", "hardware", "message"),
+    [
+        ({"num_workers": 0, "prefetch_factor": 2}, LINUX, r"prefetch_factor: .*num_workers=2"),
+        ({"num_workers": 0, "persistent_workers": True}, LINUX, r"persistent_workers: .*=auto"),
+        ({"multiprocessing_context": "fork"}, WINDOWS, r"multiprocessing_context: 'fork' .*spawn"),
+        ({"pin_memory": True}, LINUX, r"pin_memory: .* CUDA"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused_with_a_remedy(
+    values: dict[str, Any], hardware: Hardware, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        plan_loader(LoaderConfig(**values), hardware, GATHERED)
+
+
+def test_workers_do_not_change_the_result(config: Callable[..., DictConfig], workdir: Path) -> None:
+    workers = ["dataloader.num_workers=1", "dataloader.multiprocessing_context=spawn"]
+    for name, loader in (("none", ["dataloader.num_workers=0"]), ("some", workers)):
+        (workdir / name).mkdir()
+        folder = f"paths.output_dir={workdir.as_posix()}/{name}"
+        train(config(*FAST, "model.dropout=0.5", "after_run=none", *loader, folder))
+    assert same_weights(workdir / "none", workdir / "some")

@@ -1,1 +1,0 @@
-"""Forecasting with Darts, configured by Hydra."""

@@ -1,0 +1,102 @@
+"""Train a model, test it beside the baseline, and leave everything in the run's folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ..cli import refuse_other_overrides
+from ..config import build, build_all, read_train_config, train_config
+from ..data import fingerprint
+from ..evaluation.backtest import BacktestSpec, backtest
+from ..evaluation.results import RunResults, describe_backtest, summary, write_results
+from ..loading.batch_cost import GATHERED
+from ..loading.hardware import detect_hardware
+from ..loading.plan import plan_loader
+from ..modeling.build import build_model
+from ..modeling.bundle import load_bundle, load_weights, save_bundle
+from ..modeling.fit import fit_model, make_windows, prepare_data
+from ..modeling.resume import load_point
+from ..run import Run
+from ..runs.folder import (
+    BUNDLE,
+    CONFIG,
+    RECORD,
+    check_same_data,
+    check_unfinished,
+    find_run,
+    remove_leftovers,
+    shown,
+    write_config,
+    write_json,
+)
+from ..runs.record import StageTimer, run_record
+
+
+def train(composed: DictConfig) -> None:
+    """Run the command.
+
+    Args:
+        composed: the config as Hydra composed it.
+
+    Raises:
+        UserError: when the config, the data or the run to resume is not usable.
+    """
+    run_dir, point = Path(composed.paths.output_dir), None
+    resumed = composed.resume is not None
+    if resumed:
+        refuse_other_overrides("resume")
+        config = read_train_config(run_dir / CONFIG)
+        check_unfinished(run_dir, config.paths.output_dir)
+    else:
+        config = train_config(composed)
+    hardware = detect_hardware(config.trainer.get("accelerator", "auto"))
+    # settings that cannot work are refused before any data is read
+    plan_loader(config.dataloader, hardware, GATHERED)
+    if resumed:
+        remove_leftovers(run_dir)
+        point = load_point(run_dir)
+    else:
+        write_config(run_dir, config.as_dict())
+    timer = StageTimer()
+
+    model = build_model(config, run_dir, point)
+    if config.finetune is not None and point is None:
+        source = Run(find_run(config.finetune, "finetune"))
+        load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
+    with build(config.storage).open(run_dir) as storage:
+        prepared = prepare_data(model, config, storage)
+        digest = fingerprint(prepared.data)
+        check_same_data(run_dir, digest)
+        timer.end("load")
+
+        windows = make_windows(model, config, prepared, hardware)
+        plan = fit_model(model, config, *windows, hardware)
+        save_bundle(run_dir / BUNDLE, model, prepared.scalers)
+        write_config(run_dir / BUNDLE, config.as_dict())
+        timer.end("fit")
+
+        # the test runs on what was saved, so a bundle that does not load shows at once
+        target = config.model["_target_"]
+        bundle = load_bundle(run_dir / BUNDLE, target, hardware.accelerator)
+        spec = BacktestSpec(
+            config.horizon, config.stride, config.data.season_length, config.quantile_config
+        )
+        tested = backtest(bundle, prepared.data, prepared.split, spec, storage)
+        timer.end("evaluate")
+    results = RunResults(
+        folder=run_dir,
+        run_dir=run_dir,
+        record=run_record(config.seed, asdict(plan), digest, timer.seconds),
+        title=describe_backtest(target, config.data.title, tested),
+        data=prepared.data,
+        backtest=tested,
+        metric_names=config.metrics,
+        loggers=model.trainer_params["logger"],
+    )
+    write_results(results)
+    write_json(run_dir / RECORD, results.record)
+    for step in build_all(config.after_run).values():
+        step(results)
+    print(summary(results))
+    print(f"Saved in {shown(run_dir)}")

@@ -1,0 +1,1 @@
+"""Forecasts, and how good they are."""

@@ -1,0 +1,124 @@
+"""Train with every choice of DataLoader settings and compare the times."""
+
+import logging
+import warnings
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+
+from darts.utils.data import TorchTrainingDataset
+from hydra.core.hydra_config import HydraConfig
+from tqdm import tqdm
+
+from ..config import LoaderConfig, TrainConfig, build
+from ..errors import UserError
+from ..evaluation.plots import save_png
+from ..loading.hardware import Hardware
+from ..modeling.build import build_model
+from ..modeling.fit import fit_model, make_windows, prepare_data
+from ..runs.folder import write_text
+from .results import Measurement, best, draw, table, write_local
+from .timing import LoaderTimer
+
+EPOCHS = 2
+
+
+def measure_loaders(config: TrainConfig, hardware: Hardware, batches: int, write: bool) -> None:
+    """Print a table of all measurements, and save it as text and as a plot.
+
+    Each measurement has two epochs of ``batches`` steps. With ``write``, later runs use the best
+    settings, from ``conf/local/dataloader.yaml``.
+
+    Raises:
+        UserError: if an epoch has a single batch.
+    """
+    folder = Path("outputs", "doctor", datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    folder.mkdir(parents=True)
+    model = build_model(config, folder)
+    with build(config.storage).open(folder) as storage:
+        windows, _ = make_windows(model, config, prepare_data(model, config, storage), hardware)
+        print(f"\nMeasuring {EPOCHS} epochs of {batches} steps with each setting")
+        measurements = measure_all(config, windows, hardware, batches)
+    print(table(measurements))
+    write_text(folder / "loader.txt", table(measurements) + "\n")
+    save_png(draw(measurements), folder / "loader.png")
+    print(f"Saved in {folder}")
+    if write:
+        sources = HydraConfig.get().runtime.config_sources
+        conf = next(Path(source.path) for source in sources if source.provider == "main")
+        path = write_local(best(measurements), conf / "local")
+        print(f"Wrote {path}: train.py uses it unless you set dataloader values yourself")
+
+
+def settings_to_measure(hardware: Hardware) -> list[LoaderConfig]:
+    """Return no workers, and 1, 2, 4, ... workers with every start method and persistence."""
+    workers = [n for n in (1, 2, 4, 8, 16) if n <= max(2, hardware.usable_cpus)]
+    names = "multiprocessing_context", "num_workers", "persistent_workers"
+    return [LoaderConfig(num_workers=0)] + [
+        LoaderConfig.model_validate(dict(zip(names, values, strict=True)))
+        for values in product(hardware.start_methods, workers, (True, False))
+    ]
+
+
+def measure_all(
+    config: TrainConfig, windows: TorchTrainingDataset, hardware: Hardware, batches: int
+) -> list[Measurement]:
+    """Train for two short epochs with every setting; raises UserError as ``measure_loaders``."""
+    batch_size = config.model["batch_size"]
+    if min(batches, len(windows) / batch_size) <= 1:
+        raise UserError(
+            f"measure: an epoch of {batches} batches with {batch_size} of {len(windows)} windows "
+            "has nothing to measure after its first batch. Increase measure.batches, decrease "
+            "model.batch_size, or use more data."
+        )
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            settings = tqdm(settings_to_measure(hardware), "Measuring", unit="setting")
+            return [_measure(config, loader, windows, hardware, batches) for loader in settings]
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _measure(
+    config: TrainConfig,
+    loader: LoaderConfig,
+    windows: TorchTrainingDataset,
+    hardware: Hardware,
+    batches: int,
+) -> Measurement:
+    timing = f"{__package__}.timing"
+    trainer = {
+        "max_epochs": EPOCHS,
+        "limit_train_batches": batches,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "profiler": {"_target_": f"{timing}.FetchProfiler"},
+    }
+    changes = {
+        "dataloader": loader,
+        "trainer": {**config.trainer, **trainer},
+        "callbacks": {"timer": {"_target_": f"{timing}.LoaderTimer"}},
+        "logger": {},
+        "save_every_n_epochs": 0,
+    }
+    measured = config.model_copy(update=changes)
+    model = build_model(measured, Path.cwd())
+    (timer,) = (c for c in model.trainer_params["callbacks"] if isinstance(c, LoaderTimer))
+    plan = fit_model(model, measured, windows, None, hardware)
+
+    step = sum(timer.steps) / len(timer.steps)
+    epochs = config.trainer.get("max_epochs", EPOCHS)
+    steps = epochs * -(-len(windows) // model.batch_size)
+    first, restart = timer.first[0], timer.first[-1]
+    return Measurement(
+        num_workers=plan.num_workers.value,
+        multiprocessing_context=plan.multiprocessing_context.value,
+        persistent_workers=plan.persistent_workers.value,
+        windows_per_second=model.batch_size / step,
+        first_batch_seconds=first,
+        restart_seconds=restart,
+        worker_mib=timer.worker_bytes / 2**20,
+        waiting=sum(timer.waits) / sum(timer.steps),
+        training_seconds=first + (epochs - 1) * restart + steps * step,
+    )

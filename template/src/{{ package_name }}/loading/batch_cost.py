@@ -1,0 +1,88 @@
+"""What it costs to load a batch, measured in this process without starting workers."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from .windows import WindowDataset, collate_windows
+
+# a measurement ends after this many seconds or fetches, whichever comes first
+MAX_SECONDS = 0.3
+MAX_FETCHES = 100
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """What the loader plan needs to know about a dataset.
+
+    Attributes:
+        batch_seconds: wall time to load one batch.
+        batch_cpu_seconds: CPU time to load it; the rest is waiting, for a disk for example.
+        batches: number of training batches in all epochs together.
+        batch_bytes: size of a batch.
+        dataset_bytes: values in memory, without those in files; workers that are not forked receive
+            them through shared memory.
+        loaders: number of DataLoaders with workers: training, and validation if its windows are
+            not gathered.
+        on_accelerator: whether windows are gathered on the accelerator.
+    """
+
+    batch_seconds: float
+    batch_cpu_seconds: float
+    batches: int
+    batch_bytes: int
+    dataset_bytes: int = 0
+    loaders: int = 2
+    on_accelerator: bool = False
+
+
+# an assumption for windows gathered from memory, before any data is read
+GATHERED = BatchCost(batch_seconds=1e-4, batch_cpu_seconds=1e-4, batches=1000, batch_bytes=1 << 17)
+
+
+def measure_batch_cost(
+    dataset: Dataset[Any], batch_size: int, epochs: int, loaders: int = 2
+) -> BatchCost:
+    """Measure the loading of random windows in less than a second."""
+    # imported here because doctor.py needs nothing else of Lightning
+    from pytorch_lightning.utilities.seed import isolate_rng
+
+    length = len(dataset)  # type: ignore[arg-type]
+    batch_size, batches = min(batch_size, length), epochs * -(-length // batch_size)
+    batched = hasattr(dataset, "__getitems__")
+    # single windows otherwise, because a batch of slow ones may take long
+    fetched = batch_size if batched else 1
+    indices = np.random.default_rng(0).integers(length, size=(MAX_FETCHES, fetched))
+    times: list[tuple[float, float]] = []
+    samples: list[Any] = []
+    with isolate_rng(include_cuda=False):
+        end = time.perf_counter() + MAX_SECONDS
+        for windows in indices:
+            wall, cpu = time.perf_counter(), time.process_time()
+            if batched:
+                samples = dataset.__getitems__(windows)  # type: ignore[attr-defined]
+            else:
+                samples.append(dataset[int(windows[0])])
+            times.append((time.perf_counter() - wall, time.process_time() - cpu))
+            if time.perf_counter() > end:
+                break
+        batch = collate_windows(samples)
+    wall, cpu = np.median(times, axis=0) * batch_size / fetched
+    dataset_bytes, on_accelerator = 0, False
+    if isinstance(dataset, WindowDataset):
+        dataset_bytes, on_accelerator = dataset.nbytes, dataset.device.type != "cpu"
+    if dataset_bytes:
+        # gathering from memory never waits: the difference is the time of other programs
+        wall = min(wall, cpu)
+    return BatchCost(
+        batch_seconds=float(wall),
+        batch_cpu_seconds=float(cpu),
+        batches=batches,
+        batch_bytes=batch.nbytes * batch_size // len(batch.past_target),
+        dataset_bytes=dataset_bytes,
+        loaders=loaders,
+        on_accelerator=on_accelerator,
+    )

@@ -1,0 +1,209 @@
+"""The loader plan: DataLoader arguments for this hardware and dataset, each with its reason.
+
+``plan_loader`` is a pure function, so the plan for any hardware can be tested on any other.
+"""
+
+import multiprocessing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..config import AUTO, LoaderConfig
+from ..errors import UserError
+from .batch_cost import BatchCost
+from .hardware import Hardware
+from .windows import collate_windows
+
+MAX_WORKERS = 16
+# fewer workers are preferred if they cost at most this factor more
+TOLERANCE = 1.03
+# a training step of a small model; the real time is unknown before training
+STEP_SECONDS = 0.002
+# time to send a batch to another process, measured with torch 2.13
+SEND_SECONDS = 0.001
+SEND_BYTES_PER_SECOND = 1e9
+# time to import torch, pandas and Darts' datasets: for every spawned worker, once for a fork server
+IMPORT_SECONDS = 2.0
+FORK_SECONDS = 0.03
+# memory of a worker by start method
+WORKER_BYTES = {"spawn": 300 << 20, "forkserver": 60 << 20, "fork": 60 << 20}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of the plan and its reason; None leaves the argument out."""
+
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class LoaderPlan:
+    """Arguments of the training and the validation DataLoader, under torch's names."""
+
+    num_workers: Choice
+    multiprocessing_context: Choice
+    persistent_workers: Choice
+    prefetch_factor: Choice
+    pin_memory: Choice
+
+    def choices(self) -> dict[str, Choice]:
+        """Return the choices by argument."""
+        return dict(vars(self))
+
+    def dataloader_kwargs(self, seed: int) -> dict[str, Any]:
+        """Return a new dict for ``fit_from_dataset``, because Darts removes keys from it.
+
+        The separate generator keeps torch's global random state, and with it dropout, independent
+        of how batches are loaded.
+        """
+        values = {name: choice.value for name, choice in self.choices().items()}
+        values |= {"collate_fn": collate_windows, "generator": torch.Generator().manual_seed(seed)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def plan_loader(config: LoaderConfig, hardware: Hardware, cost: BatchCost) -> LoaderPlan:
+    """Choose DataLoader arguments where the config says ``auto``.
+
+    Raises:
+        UserError: if configured values do not fit together or do not fit the hardware.
+    """
+    cpus = max(1, hardware.usable_cpus // hardware.local_ranks)
+    method = _configured(config, "multiprocessing_context") or _start_method(hardware)
+    workers = _configured(config, "num_workers")
+    if workers is None:
+        workers = _num_workers(hardware, cost, method.value, cpus)
+    elif workers.value > cpus:
+        workers = Choice(workers.value, f"set in the config, above the {cpus} usable CPUs")
+    pin = _configured(config, "pin_memory") or _pin_memory(hardware, cost, workers.value)
+    _check(config, hardware, cost, method.value, workers.value)
+    persistent = _configured(config, "persistent_workers") or Choice(
+        True, "starting workers again every epoch takes seconds"
+    )
+    prefetch = _configured(config, "prefetch_factor") or Choice(2, "the default of torch")
+    if workers.value == 0:
+        method = persistent = prefetch = Choice(None, "there are no workers")
+    return LoaderPlan(workers, method, persistent, prefetch, pin)
+
+
+def preload(plan: LoaderPlan) -> None:
+    """Let a fork server import once what every worker needs."""
+    if plan.multiprocessing_context.value == "forkserver":
+        package = __name__.partition(".")[0]
+        multiprocessing.get_context("forkserver").set_forkserver_preload(
+            [f"{package}.loading.windows", f"{package}.cli"]
+        )
+
+
+def estimate_seconds(cost: BatchCost, method: str, cpus: int, workers: int) -> float:
+    """Estimate the time to load all batches with ``workers``, including their start.
+
+    Without workers, a step waits for its batch. With workers, batches are loaded during the steps,
+    in parallel on all CPUs, but each must be sent to this process.
+    """
+    if workers == 0:
+        return cost.batches * (cost.batch_seconds + STEP_SECONDS)
+    processes = workers * cost.loaders
+    if method == "spawn":
+        start = IMPORT_SECONDS * max(1.0, processes / cpus)
+    else:
+        start = (IMPORT_SECONDS if method == "forkserver" else 0) + FORK_SECONDS * processes
+    send = SEND_SECONDS + cost.batch_bytes / SEND_BYTES_PER_SECOND
+    batch = max(
+        STEP_SECONDS + send,
+        cost.batch_seconds / workers,
+        (STEP_SECONDS + send + cost.batch_cpu_seconds) / cpus,
+    )
+    return start + cost.batches * batch
+
+
+def _configured(config: LoaderConfig, name: str) -> Choice | None:
+    value = getattr(config, name)
+    return None if value == AUTO else Choice(value, "set in the config")
+
+
+def _start_method(hardware: Hardware) -> Choice:
+    if hardware.system == "Linux" and "forkserver" in hardware.start_methods:
+        return Choice("forkserver", "workers start small, and no running threads are forked")
+    return Choice("spawn", f"the safe start method on {hardware.system}")
+
+
+def _num_workers(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -> Choice:
+    if cost.on_accelerator:
+        return Choice(0, "windows are gathered on the accelerator")
+    memory = hardware.memory // 2 // (WORKER_BYTES[method] * cost.loaders)
+    limits = [
+        (MAX_WORKERS, f"more than {MAX_WORKERS} rarely help"),
+        (memory, f"only {hardware.memory / 2**30:.1f} GiB of memory are free"),
+    ]
+    if hardware.shared_memory is not None:
+        # half of it, for the data and for three batches of every worker
+        room = hardware.shared_memory // 2 - (0 if method == "fork" else cost.dataset_bytes)
+        fitting = max(0, room) // (3 * cost.batch_bytes * cost.loaders)
+        limits.append((fitting, f"/dev/shm has only {hardware.shared_memory / 2**20:.0f} MiB free"))
+    limit, reason = min(limits)
+    estimates = [estimate_seconds(cost, method, cpus, number) for number in range(limit + 1)]
+    best = next(n for n, time in enumerate(estimates) if time <= min(estimates) * TOLERANCE)
+    batch = f"a batch takes {cost.batch_seconds * 1e3:.3g} ms"
+    if limit == 0:
+        return Choice(0, f"{batch}, but {reason}")
+    if best == 0:
+        return Choice(0, f"{batch}; workers would cost more time than they save")
+    computing = cost.batch_cpu_seconds > 0.5 * cost.batch_seconds
+    spent = f"{batch}, mostly {'computing' if computing else 'waiting'}; {cpus} usable CPUs"
+    return Choice(best, f"{spent}; {reason}" if best == limit else spent)
+
+
+def _pin_memory(hardware: Hardware, cost: BatchCost, workers: int) -> Choice:
+    if cost.on_accelerator:
+        return Choice(False, "batches are already on the accelerator")
+    if hardware.accelerator != "cuda":
+        return Choice(False, f"training runs on {hardware.accelerator}, not on CUDA")
+    if hardware.wsl:
+        return Choice(False, "page-locked memory is scarce under WSL")
+    if workers == 0:
+        return Choice(False, "without workers, pinning costs the main process more than it saves")
+    return Choice(True, "batches are copied to the GPU while it computes")
+
+
+def _check(
+    config: LoaderConfig, hardware: Hardware, cost: BatchCost, method: str, workers: int
+) -> None:
+    """Refuse configured values that do not fit together or do not fit the hardware."""
+    free = hardware.shared_memory
+    if method not in hardware.start_methods:
+        raise UserError(
+            f"dataloader.multiprocessing_context: {method!r} is not available on "
+            f"{hardware.system}. Use auto or {' or '.join(hardware.start_methods)}."
+        )
+    if workers == 0:
+        for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context"):
+            value = getattr(config, name)
+            if value not in (AUTO, False):
+                raise UserError(
+                    f"dataloader.{name}: {str(value).lower()} requires workers, but num_workers is "
+                    f"0. Set dataloader.num_workers=2 or dataloader.{name}=auto."
+                )
+    elif cost.on_accelerator:
+        raise UserError(
+            f"dataloader.num_workers: {workers} workers cannot gather windows on the accelerator. "
+            "Set dataloader.num_workers=0 or data.device=host."
+        )
+    elif method != "fork" and free and cost.dataset_bytes > free:
+        raise UserError(
+            f"dataloader.num_workers: the data ({cost.dataset_bytes / 2**20:.0f} MiB) does not fit "
+            f"in /dev/shm ({free / 2**20:.0f} MiB free), through which workers share it. Set "
+            "dataloader.num_workers=0, keep the data in a memory-mapped file, or enlarge /dev/shm "
+            "(docker run --shm-size)."
+        )
+    if config.pin_memory is True and hardware.accelerator != "cuda":
+        raise UserError(
+            "dataloader.pin_memory: true requires CUDA, but training runs on "
+            f"{hardware.accelerator}. Set dataloader.pin_memory=auto."
+        )
+    if config.pin_memory is True and cost.on_accelerator:
+        raise UserError(
+            "dataloader.pin_memory: true requires batches on the host, but windows are gathered "
+            "on the accelerator. Set dataloader.pin_memory=auto or data.device=host."
+        )

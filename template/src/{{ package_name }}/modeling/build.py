@@ -1,0 +1,99 @@
+"""Build the Darts model that a config describes, and check the config first."""
+
+from collections.abc import Callable
+from inspect import isclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from hydra.utils import get_object
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from ..config import TrainConfig, build, build_all
+from ..errors import UserError
+from ..runs.folder import RESUME_POINT
+from .callbacks import FitLoaders, NoProfiler, SparseLossLog
+from .checks import argument_problems, likelihood_problems, monitor_problems
+from .resume import ResumePoint, continue_from, with_run_ids
+
+
+def build_model(
+    config: TrainConfig, run_dir: Path, point: dict[str, Any] | None = None
+) -> TorchForecastingModel:
+    """Build the untrained model and the arguments of its trainer.
+
+    Lightning writes what has no path of its own into ``run_dir``. A resumed run continues from
+    ``point``, which ``load_point`` returned.
+
+    Raises:
+        UserError: with one line for each problem of the config.
+    """
+    path = str(config.model.get("_target_"))
+    target, model_class = import_model(path)
+    arguments, problems = _with_classes(config.model)
+    problems += argument_problems("model", arguments, target, model_class, PLForecastingModule)
+    problems += argument_problems("trainer", config.trainer, Trainer)
+    problems += likelihood_problems(model_class, arguments)
+    problems += monitor_problems(config)
+    if problems:
+        raise UserError("\n".join(problems))
+    callbacks = [*build_all(config.callbacks).values(), FitLoaders(config.seed), SparseLossLog()]
+    if config.save_every_n_epochs > 0:
+        callbacks.append(ResumePoint(run_dir / RESUME_POINT, config.save_every_n_epochs))
+    trainer = {
+        "profiler": NoProfiler(),
+        **build(config.trainer),
+        "callbacks": callbacks,
+        "logger": list(build_all(with_run_ids(config.logger, point)).values()),
+        "enable_checkpointing": any(isinstance(item, ModelCheckpoint) for item in callbacks),
+        "default_root_dir": str(run_dir),
+    }
+    try:
+        model = target(
+            **build(arguments),
+            random_state=config.seed,
+            show_warnings=True,  # the loader plan decides which one is silenced
+            pl_trainer_kwargs=trainer,
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"model: {path} does not accept these arguments: {error}") from error
+    if not isinstance(model, TorchForecastingModel):
+        raise UserError(f"model._target_: {path} returned {type(model).__name__}, not a model.")
+    if point is not None:
+        continue_from(model, point, run_dir)
+    return model
+
+
+def import_model(path: str) -> tuple[Callable[..., Any], type[TorchForecastingModel]]:
+    """Import the ``_target_`` of a model config, and return it with the class of the model.
+
+    Raises:
+        UserError: when it is neither a torch model of Darts nor a function annotated to return one.
+    """
+    try:
+        target = get_object(path)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"model._target_: cannot import {path!r}. {reason}") from error
+    model_class = target if isclass(target) else get_type_hints(target).get("return")
+    if not (isclass(model_class) and issubclass(model_class, TorchForecastingModel)):
+        raise UserError(
+            f"model._target_: {path} is not a torch model of Darts. Use one of darts.models that "
+            "is based on torch, or a function with the class of its model as return annotation."
+        )
+    return target, model_class
+
+
+def _with_classes(model: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a model's arguments with classes in place of dotted paths, and the problems."""
+    arguments = {key: value for key, value in model.items() if key != "_target_"}
+    problems = []
+    for key in ("optimizer_cls", "lr_scheduler_cls"):
+        if isinstance(path := arguments.get(key), str):
+            try:
+                arguments[key] = get_object(path)
+            except Exception:
+                problems.append(f"model.{key}: cannot import {path!r}.")
+    return arguments, problems

@@ -1,0 +1,145 @@
+"""The places where features attach take whatever a user's own config names by its dotted path."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from my_forecast.config import TrainConfig
+from my_forecast.data import InMemory, Storage
+from my_forecast.evaluation.backtest import Backtest, backtest
+from my_forecast.evaluation.inference import Forecasts
+from my_forecast.evaluation.results import RunResults
+from my_forecast.loading.hardware import Hardware
+
+from engine.project import FAST, Finished
+
+Run = Callable[..., Finished]
+received: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    received.clear()
+
+
+def node(place: str, name: str, *more: str, partial: bool = True) -> list[str]:
+    """Return overrides that attach something of this module."""
+    target = f"++{place}._target_={__name__}.{name}"
+    return [target, *([f"++{place}._partial_=true"] if partial else []), *more]
+
+
+def scores(folder: Path) -> Any:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def remember(results: RunResults, mark: str) -> None:
+    """Note the results, and what is written when they are handed over."""
+    received.append((results, mark, {path.name for path in results.folder.iterdir()}))
+
+
+def test_a_function_of_a_users_own_is_called_after_a_run(run: Run, workdir: Path) -> None:
+    own = node("after_run.mine", "remember", "+after_run.mine.mark=here")
+    assert run("train", *FAST, *own, "hydra.run.dir=run").code == 0
+    [(results, mark, files)] = received
+    assert mark == "here"
+    assert {"metrics.json", "record.json", "forecast.png", "metrics_by_step.csv"} <= files
+    assert results.folder.resolve() == results.run_dir.resolve() == workdir / "run"
+    assert results.record["seed"] == 0
+    assert "TiDEModel" in results.title
+    assert results.metrics.test == scores(workdir / "run")["test"]
+    assert results.data.names == results.backtest.names
+    # beside what the config attaches
+    assert (workdir / "run" / "report.html").is_file()
+
+    received.clear()
+    evaluated = run("evaluate", "run=run", "accelerator=cpu", "hydra.run.dir=again", *own)
+    assert evaluated.code == 0, evaluated.out
+    [(results, _, files)] = received
+    assert {"metrics.json", "metrics_by_step.png"} <= files
+    assert results.folder.resolve() == workdir / "again"
+    assert results.run_dir.resolve() == workdir / "run"
+
+
+def fail(results: RunResults) -> None:
+    raise RuntimeError("out of luck")
+
+
+def test_a_function_that_fails_leaves_a_finished_run(run: Run, workdir: Path) -> None:
+    finished = run("train", *FAST, *node("after_run.mine", "fail"), "hydra.run.dir=run")
+    assert finished.code == 1
+    assert "out of luck" in finished.out
+    assert run("evaluate", "run=run", "accelerator=cpu").code == 0
+
+
+class Counting(InMemory):
+    """Counts the arrays that it makes."""
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Storage]:
+        """Note the folder."""
+        received.append(folder)
+        yield self
+
+    def array(self, name: str, *shape: Any) -> Any:
+        """Note the name."""
+        received.append(name)
+        return super().array(name, *shape)
+
+
+def test_values_may_be_kept_elsewhere(run: Run, workdir: Path) -> None:
+    own = [f"storage._target_={__name__}.Counting", "hydra.run.dir=run"]
+    assert run("train", *FAST, *own).code == 0
+    assert received[0].resolve() == workdir / "run"
+    assert {"targets", "future_covariates"} <= set(received[1:])
+
+
+class Wide:
+    """Intervals that are wide enough for everything."""
+
+    def apply(self, forecasts: Forecasts) -> Forecasts:
+        """Return the point forecasts, plus and minus a million."""
+        levels = {0.1: -1e6, 0.5: 0.0, 0.9: 1e6}
+        moved = {level: [part + by for part in forecasts.point] for level, by in levels.items()}
+        return Forecasts(forecasts.point, moved)
+
+
+def wide(bundle: Any, data: Any, split: Any, spec: Any) -> Wide:
+    received.append(spec.horizon)
+    return Wide()
+
+
+def perfect(run: Any, data: Any, split: Any, spec: Any, output_dir: Path) -> Backtest:
+    """Return a backtest whose model knows the future."""
+    tested = backtest(run.bundle, data, split, spec)
+    return replace(tested, forecasts={**tested.forecasts, "model": tested.truth})
+
+
+def test_intervals_and_backtests_may_be_made_in_other_ways(run: Run, workdir: Path) -> None:
+    assert run("train", *FAST, "hydra.run.dir=run").code == 0
+    finished = run("evaluate", "run=run", "hydra.run.dir=a", *node("intervals", "wide"))
+    assert finished.code == 0, finished.out
+    found = scores(workdir / "a")["test_quantiles"]
+    assert found["coverage_80"] == 1
+    assert found["width_80"] == pytest.approx(2e6)
+    assert run("predict", "run=run", "output=f.csv", *node("intervals", "wide")).code == 0
+    assert received == [5, 5]
+    assert "value_q0.9" in (workdir / "f.csv").read_text().splitlines()[0]
+    finished = run("evaluate", "run=run", "hydra.run.dir=b", *node("backtest", "perfect"))
+    assert finished.code == 0, finished.out
+    assert scores(workdir / "b")["test"]["model"]["mae"] == 0
+    assert np.isfinite(scores(workdir / "b")["test"]["baseline"]["mae"])
+
+
+def look(config: TrainConfig, hardware: Hardware) -> None:
+    received.append((config.horizon, hardware.accelerator))
+
+
+def test_doctor_may_measure_something_else(run: Run) -> None:
+    own = node("measure", "look")
+    assert run("doctor", "horizon=7", "trainer.accelerator=cpu", *own).code == 0
+    assert received == [(7, "cpu")]

@@ -1,0 +1,998 @@
+"""Data files that cannot be used: all problems are reported, with places and remedies."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from my_forecast.data import DataError, load_data
+from my_forecast.data.files import CsvFiles, FileSource, ParquetFiles
+from my_forecast.errors import UserError
+
+FILES: dict[str, Any] = {
+    "path": "data.csv",
+    "time_column": "ds",
+    "target_columns": ["y"],
+    "season_length": 7,
+    "validation_size": 0.1,
+    "test_size": 0.2,
+    "fill": "linear",
+    "scaler": "standard",
+}
+
+DAYS = "ds,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n2024-01-04,8\n"
+NUMBERS = "ds,y\n1,1\n2,4\n3,9\n4,16\n"
+LONG = """unique_id,ds,y
+a,2024-01-01,1
+a,2024-01-02,2
+a,2024-01-03,3
+b,2024-01-01,1
+b,2024-01-02,2
+b,2024-01-03,3
+"""
+
+
+@dataclass
+class Facts:
+    """What a problem must say; ``what`` and ``remedy`` are words that it contains."""
+
+    subject: str
+    what: str
+    remedy: str
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+    series: dict[str, int] = field(default_factory=dict)
+
+
+# a CSV file, changes of the settings, and all problems, or words of the message
+CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]] = {
+    "no file": (DAYS, {"path": "gone.csv"}, ("data.path", "'gone.csv'")),
+    "no file of a pattern": (DAYS, {"path": "sales/*.csv"}, ("data.path", "'sales/*.csv'")),
+    "an empty file": ("", {}, [Facts("", "the file is empty", "Add a header and rows")]),
+    "blank lines": ("\n\n", {}, [Facts("", "the file is empty", "Add a header and rows")]),
+    "a header alone": ("ds,y\n", {}, [Facts("", "the file has columns but no rows", "Add rows")]),
+    "empty cells alone": (
+        "ds,y\n,\n\n",
+        {},
+        [Facts("", "the file has columns but no rows", "Add rows")],
+    ),
+    "another encoding": (
+        "ds,y\n2024-01-01,ü\n".encode("latin-1"),
+        {},
+        [Facts("", "not readable as CSV (invalid utf-8 sequence)", "data.separator")],
+    ),
+    "UTF-16": (
+        DAYS.encode("utf-16"),
+        {},
+        [Facts("", "not readable as CSV (NUL characters in the header)", "data.separator")],
+    ),
+    "an open quote": (
+        'ds,y\n"2024-01-01,1\n',
+        {},
+        [Facts("", "not readable as CSV", "data.separator")],
+    ),
+    "too many cells": (
+        DAYS.replace("02,2", "02,2,3,4"),
+        {},
+        [Facts("", "not readable as CSV (line 3 has 4 fields, the header 2)", "data.separator")],
+    ),
+    "another separator": (
+        DAYS.replace(",", ";"),
+        {},
+        [Facts("", "no columns 'ds', 'y'", "data.separator=';'")],
+    ),
+    "no target column": (
+        DAYS,
+        {"target_columns": ["yy"]},
+        [Facts("", "no column 'yy'", "Did you mean 'y'")],
+    ),
+    "no time column": (
+        DAYS,
+        {"time_column": "date"},
+        [Facts("", "no column 'date'", "The columns are 'ds', 'y'.")],
+    ),
+    "no series column": (
+        DAYS,
+        {"series_column": "id"},
+        [Facts("", "no column 'id'", "The columns are 'ds', 'y'.")],
+    ),
+    "no column of a key": (
+        LONG,
+        {"series_column": ["unique_id", "item"]},
+        [Facts("", "no column 'item'", "The columns are 'unique_id', 'ds', 'y'.")],
+    ),
+    "a space in the header": (
+        DAYS.replace("ds,y", "ds, y"),
+        {},
+        [Facts("", "no column 'y'", "Did you mean ' y'")],
+    ),
+    "several columns": (
+        DAYS,
+        {"time_column": "dss", "future_covariates_columns": ["holiday"]},
+        [Facts("", "no columns 'dss', 'holiday'", "Did you mean 'ds'")],
+    ),
+    "text": (
+        DAYS.replace("02,2", "02,x"),
+        {},
+        [Facts("column 'y'", "non-numeric value", "data.decimal", count=1, places=["line 3: 'x'"])],
+    ),
+    "text after a blank line": (
+        DAYS.replace("2024-01-02,2", "\n2024-01-02,x"),
+        {},
+        [Facts("column 'y'", "non-numeric value", "data.decimal", count=1, places=["line 4: 'x'"])],
+    ),
+    "more text than is shown": (
+        "ds,y\n" + "".join(f"{number},{text}\n" for number, text in enumerate("vwxyz")),
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "non-numeric value",
+                "data.decimal",
+                count=5,
+                places=["line 2: 'v'", "line 3: 'w'", "line 4: 'x'"],
+            )
+        ],
+    ),
+    "text in a covariate": (
+        "ds,y,x\n1,1,yes\n2,2,no\n3,3,no\n",
+        {"past_covariates_columns": ["x"]},
+        [
+            Facts(
+                "column 'x'",
+                "non-numeric value",
+                "data.decimal",
+                count=3,
+                places=["line 2: 'yes'", "line 3: 'no'", "line 4: 'no'"],
+            )
+        ],
+    ),
+    "a decimal comma": (
+        DAYS.replace(",", ";").replace(";2\n", ";2,5\n"),
+        {"separator": ";"},
+        [
+            Facts(
+                "column 'y'", "non-numeric value", "data.decimal", count=1, places=["line 3: '2,5'"]
+            )
+        ],
+    ),
+    "a separator of thousands": (
+        DAYS.replace("02,2", '02,"2,000"'),
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "non-numeric value",
+                "data.decimal",
+                count=1,
+                places=["line 3: '2,000'"],
+            )
+        ],
+    ),
+    "a unit": (
+        DAYS.replace("02,2", "02,2 %"),
+        {},
+        [
+            Facts(
+                "column 'y'", "non-numeric value", "data.decimal", count=1, places=["line 3: '2 %'"]
+            )
+        ],
+    ),
+    "text in several series": (
+        LONG.replace("a,2024-01-02,2", "a,2024-01-02,-").replace(",3\n", ",?\n"),
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "non-numeric value",
+                "data.decimal",
+                count=3,
+                places=["line 3: '-'", "line 4: '?'", "line 7: '?'"],
+                series={"a": 2, "b": 1},
+            )
+        ],
+    ),
+    "an infinite number": (
+        DAYS.replace("02,2", "02,-inf"),
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "infinite value",
+                "Replace it by a number",
+                count=1,
+                places=["line 3: '-inf'"],
+            )
+        ],
+    ),
+    "no date": (
+        DAYS.replace("2024-01-03", "soon"),
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=1,
+                places=["line 4: 'soon'"],
+            )
+        ],
+    ),
+    "an empty date": (
+        DAYS.replace("2024-01-03", ""),
+        {},
+        [
+            Facts(
+                "column 'ds'", "invalid date", "data.time_format", count=1, places=["line 4: empty"]
+            )
+        ],
+    ),
+    "30 February": (
+        DAYS.replace("2024-01-03", "2024-02-30"),
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=1,
+                places=["line 4: '2024-02-30'"],
+            )
+        ],
+    ),
+    "the day first": (
+        "ds,y\n01/02/2024,1\n02/02/2024,2\n03/02/2024,3\n",
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=3,
+                places=["line 2: '01/02/2024'", "line 3: '02/02/2024'", "line 4: '03/02/2024'"],
+            )
+        ],
+    ),
+    "another format of dates": (
+        DAYS,
+        {"time_format": "%d/%m/%Y"},
+        [
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=4,
+                places=["line 2: '2024-01-01'", "line 3: '2024-01-02'", "line 4: '2024-01-03'"],
+            )
+        ],
+    ),
+    "fractions as times": (
+        "ds,y\n0.5,1\n1,2\n1.5,3\n",
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "non-integer time",
+                "Correct the time",
+                count=2,
+                places=["line 2: '0.5'", "line 4: '1.5'"],
+            )
+        ],
+    ),
+    "a missing number as time": (
+        NUMBERS + ",25\n",
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "non-integer time",
+                "Correct the time",
+                count=1,
+                places=["line 6: empty"],
+            )
+        ],
+    ),
+    "numbers and dates": (
+        "ds,y\n1,1\n2024-01-02,2\n3,3\n",
+        {},
+        [
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=2,
+                places=["line 2: '1'", "line 4: '3'"],
+            )
+        ],
+    ),
+    "the same time twice": (
+        DAYS.replace("01-03", "01-02"),
+        {},
+        [
+            Facts(
+                "",
+                "duplicate time",
+                "data.duplicates",
+                count=1,
+                places=["2024-01-02"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "the same hour twice": (
+        "ds,y\n2024-01-01 00:00,1\n2024-01-01 01:00,2\n2024-01-01 01:00,3\n2024-01-01 02:00,4\n",
+        {},
+        [
+            Facts(
+                "",
+                "duplicate time",
+                "data.duplicates",
+                count=1,
+                places=["2024-01-01 01:00:00"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "the same time twice in several series": (
+        LONG.replace("a,2024-01-03", "a,2024-01-02").replace("b,2024-01-03", "b,2024-01-01"),
+        {},
+        [
+            Facts(
+                "",
+                "duplicate time",
+                "data.duplicates",
+                count=2,
+                places=["2024-01-02", "2024-01-01"],
+                series={"a": 1, "b": 1},
+            )
+        ],
+    ),
+    "a long file that is read as a wide one": (
+        LONG,
+        {"series_column": None},
+        [
+            Facts(
+                "",
+                "duplicate time",
+                "data.duplicates",
+                count=3,
+                places=["2024-01-01", "2024-01-02", "2024-01-03"],
+                series={"data": 3},
+            )
+        ],
+    ),
+    "a missing day": (
+        DAYS.replace("01-04", "01-05"),
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=1,
+                places=["2024-01-03 to 2024-01-05 instead of 1 day"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "missing hours": (
+        "ds,y\n" + "".join(f"2024-01-01 {hour:02}:00,{hour}\n" for hour in (0, 1, 2, 4, 6, 7)),
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=2,
+                places=["2024-01-01 02:00:00 to 2024-01-01 04:00:00 instead of 01:00:00"],
+                series={"data": 2},
+            )
+        ],
+    ),
+    "missing days in several series": (
+        LONG.replace("a,2024-01-01", "a,2023-12-01") + "b,2024-01-09,1\nc,1999-12-31,1\n",
+        {"frequency": None},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=2,
+                places=[
+                    "2023-12-01 to 2024-01-02 instead of 1 day",
+                    "2024-01-03 to 2024-01-09 instead of 1 day",
+                ],
+                series={"a": 1, "b": 1},
+            ),
+            Facts(
+                "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["1 row"],
+                series={"c": 1},
+            ),
+        ],
+    ),
+    "a missing number": (
+        NUMBERS.replace("4,16", "9,16"),
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=1,
+                places=["3 to 9 instead of 1"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "dates that look like numbers": (
+        "ds,y\n20240130,1\n20240131,2\n20240201,3\n20240202,4\n",
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=1,
+                places=["20240131 to 20240201 instead of 1"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "midnights of a zone when summer begins": (
+        "ds,y\n2024-03-29T00:00+01:00,1\n2024-03-30T00:00+01:00,2\n"
+        "2024-03-31T00:00+01:00,3\n2024-04-01T00:00+02:00,4\n",
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=1,
+                places=["2024-03-30 23:00:00 to 2024-03-31 22:00:00 instead of 1 day"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "another frequency": (
+        DAYS,
+        {"frequency": "W-SUN"},
+        [
+            Facts(
+                "data.frequency=W-SUN",
+                "unexpected time",
+                "Correct these times",
+                count=4,
+                places=["2024-01-01", "2024-01-02", "2024-01-03"],
+                series={"data": 4},
+            )
+        ],
+    ),
+    "another step": (
+        NUMBERS,
+        {"frequency": "2"},
+        [
+            Facts(
+                "data.frequency=2",
+                "unexpected time",
+                "Correct these times",
+                count=2,
+                places=["2", "4"],
+                series={"data": 2},
+            )
+        ],
+    ),
+    "no frequency": (DAYS, {"frequency": "nonsense"}, ("data.frequency", "'nonsense'", "W-SUN")),
+    "no step": (NUMBERS, {"frequency": "D"}, ("data.frequency", "'D'", "whole number")),
+    "one row": (
+        "ds,y\n2024-01-01,1\n",
+        {},
+        [
+            Facts(
+                "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["1 row"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "short series": (
+        LONG + "c,2024-01-01,1\nd,2024-01-01,1\nd,2024-01-02,1\n",
+        {},
+        [
+            Facts(
+                "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["1 row", "2 rows"],
+                series={"c": 1, "d": 1},
+            )
+        ],
+    ),
+    "a row of no series": (
+        LONG.replace("a,2024-01-02", " ,2024-01-02"),
+        {},
+        [
+            Facts(
+                "column 'unique_id'",
+                "missing series name",
+                "Add the name",
+                count=1,
+                places=["line 3: empty"],
+            )
+        ],
+    ),
+    "a column without values": (
+        re.sub(r",\d\n", ",\n", DAYS),
+        {},
+        [Facts("column 'y'", "no values at all", "Remove the column", series={"data": 1})],
+    ),
+    "series without values": (
+        "unique_id,ds,y\na,0,0\na,1,1\na,2,2\n"
+        + "".join(f"{i},0,\n{i},1,\n{i},2,\n" for i in "bcdef"),
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "no values at all",
+                "Remove the column",
+                series={"b": 1, "c": 1, "d": 1, "e": 1, "f": 1},
+            )
+        ],
+    ),
+    "a covariate without values": (
+        "ds,y,x\n1,1,\n2,2,\n3,3,\n",
+        {"future_covariates_columns": ["x"]},
+        [Facts("column 'x'", "no values at all", "Remove the column", series={"data": 1})],
+    ),
+    "covariates that are never known together": (
+        "ds,y,a,b\n1,1,1,\n2,2,,2\n3,3,3,\n",
+        {"past_covariates_columns": ["a", "b"]},
+        [
+            Facts(
+                "columns 'a', 'b'",
+                "no time at which all have values",
+                "Remove one of these columns",
+                series={"data": 1},
+            )
+        ],
+    ),
+    "a gap": (
+        DAYS.replace("02,2", "02,"),
+        {"fill": "forbid"},
+        [
+            Facts(
+                "",
+                "missing value",
+                "data.fill",
+                count=1,
+                places=["y at 2024-01-02"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "a gap where a time is missing": (
+        DAYS.replace("2024-01-02,2\n", ""),
+        {"fill": "forbid", "frequency": "D"},
+        [
+            Facts(
+                "",
+                "missing value",
+                "data.fill",
+                count=1,
+                places=["y at 2024-01-02"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "gaps in many series": (
+        "unique_id,ds,y\n" + "".join(f"{i},0,0\n{i},1,\n{i},2,2\n" for i in "abcde"),
+        {"fill": "forbid"},
+        [
+            Facts(
+                "",
+                "missing value",
+                "data.fill",
+                count=5,
+                places=["y at 1", "y at 1", "y at 1"],
+                series={"a": 1, "b": 1, "c": 1, "d": 1, "e": 1},
+            )
+        ],
+    ),
+    "a gap that no season fills": (
+        NUMBERS.replace("2,4", "2,"),
+        {"fill": "seasonal"},
+        [
+            Facts(
+                "data.fill=seasonal with data.season_length=7",
+                "unfilled value",
+                "data.fill",
+                count=1,
+                places=["y at 2"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "an end that is no date": (DAYS, {"end": "soon"}, ("data.end", "'soon'", "date")),
+    "an end that is no number": (NUMBERS, {"end": "soon"}, ("data.end", "'soon'", "whole number")),
+    "an end too early": (
+        LONG,
+        {"end": "2024-01-02"},
+        [
+            Facts(
+                "data.end=2024-01-02",
+                "fewer than 3 steps",
+                "data.end",
+                places=["2 steps", "2 steps"],
+                series={"a": 1, "b": 1},
+            )
+        ],
+    ),
+    "a negative weight": (
+        "ds,y,w\n1,1,1\n2,2,-0.5\n3,3,\n",
+        {"sample_weight_column": "w"},
+        [
+            Facts(
+                "column 'w'",
+                "negative weight",
+                "Set it to 0 or more",
+                count=1,
+                places=["line 3: '-0.5'"],
+            )
+        ],
+    ),
+    "weights of one series alone": (
+        "unique_id,ds,y,w\na,1,1,1\na,2,1,2\na,3,1,3\nb,1,1,\nb,2,1,\nb,3,1,\n",
+        {"sample_weight_column": "w"},
+        [Facts("", "no weights at all", "data.sample_weight_column", series={"b": 1})],
+    ),
+    "a static covariate that changes": (
+        LONG.replace("\n", ",north\n")
+        .replace(",north", ",region", 1)
+        .replace("3,north", "3,south"),
+        {"static_covariates_columns": ["region"]},
+        [
+            Facts(
+                "static column 'region'",
+                "more than one value",
+                "A static covariate has one value for each series",
+                places=["'north', then 'south'", "'north', then 'south'"],
+                series={"a": 1, "b": 1},
+            )
+        ],
+    ),
+    "a static covariate without a value": (
+        LONG.replace("\n", ",5\n")
+        .replace(",5", ",size", 1)
+        .replace("b,2024-01-03,3,5", "b,2024-01-03,3,"),
+        {"static_covariates_columns": ["size"]},
+        [
+            Facts(
+                "column 'size'",
+                "missing value",
+                "A static covariate needs a value in every row",
+                count=1,
+                places=["line 7: empty"],
+                series={"b": 1},
+            )
+        ],
+    ),
+    "all at once": (
+        "unique_id,ds,y,x\n"
+        "a,2024-01-01,1,0\na,2024-01-02,two,0\na,2024-01-03,inf,0\n"
+        "b,2024-01-01,1,0\nb,2024-01-01,2,0\n"
+        "c,2024-01-01,1,\nc,2024-01-02,,\nc,2024-01-03,3,\nc,2024-01-05,3,\n"
+        "d,2024-01-01,1,0\nd,sunday,1,0\nd,2024-01-01,1,0\n"
+        "e,2024-01-01,1,0\n",
+        {
+            "target_columns": ["y", "z"],
+            "future_covariates_columns": ["x"],
+            "fill": "forbid",
+        },
+        [
+            Facts("", "no column 'z'", "The columns are 'unique_id', 'ds', 'y', 'x'."),
+            Facts(
+                "column 'ds'",
+                "invalid date",
+                "data.time_format",
+                count=1,
+                places=["line 12: 'sunday'"],
+                series={"d": 1},
+            ),
+            Facts(
+                "column 'y'",
+                "non-numeric value",
+                "data.decimal",
+                count=1,
+                places=["line 3: 'two'"],
+                series={"a": 1},
+            ),
+            Facts(
+                "column 'y'",
+                "infinite value",
+                "Replace it by a number",
+                count=1,
+                places=["line 4: 'inf'"],
+                series={"a": 1},
+            ),
+            Facts(
+                "",
+                "duplicate time",
+                "data.duplicates",
+                count=2,
+                places=["2024-01-01", "2024-01-01"],
+                series={"b": 1, "d": 1},
+            ),
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=1,
+                places=["2024-01-03 to 2024-01-05 instead of 1 day"],
+                series={"c": 1},
+            ),
+            Facts(
+                "",
+                "missing value",
+                "data.fill",
+                count=1,
+                places=["y at 2024-01-02"],
+                series={"c": 1},
+            ),
+            Facts("column 'x'", "no values at all", "Remove the column", series={"c": 1}),
+            Facts(
+                "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["1 row"],
+                series={"e": 1},
+            ),
+        ],
+    ),
+}
+
+# changes of the columns of a Parquet file, changes of the settings, and all problems
+PARQUET: dict[str, tuple[dict[str, Any], dict[str, Any], list[Facts]]] = {
+    "no column": (
+        {},
+        {"target_columns": ["yy"], "past_covariates_columns": ["x"]},
+        [Facts("", "no columns 'yy', 'x'", "Did you mean 'y'")],
+    ),
+    "text": (
+        {"y": ["1", "x", "3"]},
+        {},
+        [Facts("column 'y'", "text, not numbers", "Store it as double or float")],
+    ),
+    "text as times": (
+        {"ds": ["2024-01-01", "2024-01-02", "2024-01-03"]},
+        {},
+        [Facts("column 'ds'", "text, not times", "Store it as a timestamp or date (pandas")],
+    ),
+    "fractions as times": (
+        {"ds": [0.5, 1, 1.5]},
+        {},
+        [Facts("column 'ds'", "Float64, not times", "Store it as a timestamp or date (pandas")],
+    ),
+    "a missing time": (
+        {"ds": pd.to_datetime(["2024-01-01", None, "2024-01-03"])},
+        {},
+        [Facts("column 'ds'", "missing time", "Add the time", count=1, places=["row 2: empty"])],
+    ),
+    "an infinite number": (
+        {"y": [1.0, 2.0, float("inf")]},
+        {},
+        [
+            Facts(
+                "column 'y'",
+                "infinite value",
+                "Replace it by a number",
+                count=1,
+                places=["row 3: 'inf'"],
+            )
+        ],
+    ),
+    "the same time twice": (
+        {"ds": [1, 1, 2]},
+        {},
+        [Facts("", "duplicate time", "data.duplicates", count=1, places=["1"], series={"data": 1})],
+    ),
+    "rows of a series that are not together": (
+        {"unique_id": ["a", "b", "a"]},
+        {},
+        [
+            Facts(
+                "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["2 rows", "1 row"],
+                series={"a": 1, "b": 1},
+            )
+        ],
+    ),
+    "a row of no series": (
+        {"unique_id": ["a", "a", None]},
+        {},
+        [
+            Facts(
+                "column 'unique_id'",
+                "missing series name",
+                "Add the name",
+                count=1,
+                places=["row 3: empty"],
+            )
+        ],
+    ),
+    "no rows": (
+        {"ds": [], "y": []},
+        {},
+        [Facts("", "the file has columns but no rows", "Add rows")],
+    ),
+    "no Parquet": (
+        {},
+        {"path": "data.csv"},
+        [
+            Facts(
+                "",
+                "not readable as Parquet",
+                "If it is a CSV file",
+            )
+        ],
+    ),
+}
+
+
+def refused(source: FileSource, expected: list[Facts] | tuple[str, ...]) -> None:
+    """Check that loading ends in these problems, and no others."""
+    with pytest.raises(UserError) as error:
+        load_data(source)
+    if isinstance(expected, tuple):
+        assert all(word in str(error.value) for word in expected), error.value
+        return
+    assert isinstance(error.value, DataError)
+    problems = error.value.problems
+    assert len(problems) == len(expected), error.value
+    for problem, facts in zip(problems, expected, strict=True):
+        assert facts.subject == problem.subject
+        assert facts.what in problem.what
+        assert facts.remedy in problem.remedy
+        assert (problem.count, problem.places) == (facts.count, facts.places)
+        assert dict(problem.series) == facts.series
+
+
+@pytest.mark.parametrize("case", CSV)
+def test_a_broken_csv_file_is_refused(case: str, workdir: Path) -> None:
+    text, changes, expected = CSV[case]
+    Path("data.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    refused(CsvFiles(**FILES | changes), expected)
+
+
+@pytest.mark.parametrize("case", PARQUET)
+def test_a_broken_parquet_file_is_refused(case: str, workdir: Path) -> None:
+    columns, changes, expected = PARQUET[case]
+    frame = pd.DataFrame({"ds": [1, 2, 3], "y": [1.0, 2.0, 3.0]} | columns)
+    frame.to_parquet("data.parquet", index=False)
+    Path("data.csv").write_text(DAYS)
+    refused(ParquetFiles(**FILES | {"path": "data.parquet"} | changes), expected)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (
+            {"a.csv": DAYS, "b.csv": DAYS.replace("02,2", "02,x")},
+            [
+                Facts(
+                    "column 'y'",
+                    "non-numeric value",
+                    "data.decimal",
+                    count=1,
+                    places=["b.csv line 3: 'x'"],
+                )
+            ],
+        ),
+        (
+            {"a.csv": DAYS, "b.csv": DAYS.replace("ds", "day"), "c.csv": ""},
+            [
+                Facts("c.csv", "the file is empty", "header"),
+                Facts("b.csv", "no column 'ds'", "The columns are 'day', 'y'."),
+            ],
+        ),
+        (
+            {"a.csv": DAYS, "b.csv": NUMBERS},
+            [Facts("column 'ds'", "numbers in some files, dates in others", "separately")],
+        ),
+        (
+            {"a.csv": DAYS.replace("01-04", "01-09"), "b.csv": DAYS.replace("01-03", "01-02")},
+            [
+                Facts(
+                    "",
+                    "irregular step",
+                    "data.frequency",
+                    count=1,
+                    places=["2024-01-03 to 2024-01-09 instead of 1 day"],
+                    series={"a": 1},
+                ),
+                Facts(
+                    "",
+                    "duplicate time",
+                    "data.duplicates",
+                    count=1,
+                    places=["2024-01-02"],
+                    series={"b": 1},
+                ),
+            ],
+        ),
+    ],
+)
+def test_problems_of_many_files_are_reported_together(
+    texts: dict[str, str], expected: list[Facts], workdir: Path
+) -> None:
+    for name, text in texts.items():
+        Path(name).write_text(text)
+    refused(CsvFiles(**FILES | {"path": "*.csv"}), expected)
+
+
+def test_no_file_in_a_folder(workdir: Path) -> None:
+    Path("sales").mkdir()
+    refused(CsvFiles(**FILES | {"path": "sales"}), ("data.path", "no .csv file", "'sales'"))
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (
+            "text in several series",
+            "data.csv: column 'y': 3 non-numeric values (line 3: '-', line 4: '?', line 7: '?'; "
+            "series a: 2, b: 1). Fix the cell, leave it empty, or set data.decimal.",
+        ),
+        (
+            "series without values",
+            "data.csv: column 'y': no values at all in 5 series (b, c, d and 2 more). Remove the "
+            "column, or the series.",
+        ),
+        (
+            "missing days in several series",
+            "data.csv: 2 problems\n"
+            "- 2 irregular steps (2023-12-01 to 2024-01-02 instead of 1 day, 2024-01-03 to "
+            "2024-01-09 instead of 1 day; series a: 1, b: 1). Set data.frequency (D, h, W-SUN, MS "
+            "...) to insert the missing times as gaps.\n"
+            "- too few rows for a time series in 1 series (c: 1 row). Add rows (at least 3), or "
+            "remove the series.",
+        ),
+    ],
+)
+def test_messages_say_what_is_wrong_where_and_what_to_do(
+    case: str, message: str, workdir: Path
+) -> None:
+    text, changes, _ = CSV[case]
+    assert isinstance(text, str)
+    Path("data.csv").write_text(text)
+    with pytest.raises(DataError) as error:
+        load_data(CsvFiles(**FILES | changes))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_columns": []}, "target_columns"),
+        ({"target_columns": ["y", "y"]}, "names a column twice"),
+        ({"path": []}, "path"),
+        ({"path": [["a"]]}, "path"),
+        ({"series_column": []}, "series_column"),
+        ({"separator": "::"}, "separator"),
+        ({"decimal": ""}, "decimal"),
+        ({"scaler": "magic"}, "must be one of standard"),
+        ({"duplicates": "some"}, "duplicates"),
+        ({"sample_weight": "linear", "sample_weight_column": "w"}, "Set only one of them"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_settings_that_no_file_has_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CsvFiles(**FILES | changes)

@@ -1,0 +1,66 @@
+"""Attributes of the date and holidays as future covariates."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from my_forecast.data import load_data
+from my_forecast.errors import UserError
+
+from engine.project import Finished
+from engine.series import synthetic
+
+Run = Callable[..., Finished]
+
+
+def test_a_calendar_is_made_of_the_dates() -> None:
+    settings = synthetic(calendar=["dayofweek", "year"], holidays="DE")
+    data = load_data(settings, ahead=5)
+    assert data.future_covariates is not None
+    for event, known in zip(
+        load_data(synthetic()).future_covariates or [], data.future_covariates, strict=True
+    ):
+        assert list(known.components) == [
+            "event",
+            "dayofweek_sin",
+            "dayofweek_cos",
+            "year",
+            "holidays",
+        ]
+        table = known.to_dataframe()
+        days = table.index.dayofweek * 2 * np.pi / 7
+        np.testing.assert_allclose(table["dayofweek_sin"], np.sin(days), atol=1e-12)
+        np.testing.assert_allclose(table["dayofweek_cos"], np.cos(days), atol=1e-12)
+        assert (table["year"] == table.index.year).all()
+        assert table["holidays"].loc["2020-01-01":"2020-04-13"].sum() == 3  # type: ignore[misc]
+        assert table["holidays"].loc["2020-04-10"] == 1  # Good Friday
+        np.testing.assert_array_equal(table["event"], event.values()[:, 0])
+
+
+def test_a_calendar_reaches_as_far_as_a_forecast(run: Run, workdir: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=90, freq="D")
+    frame = pd.DataFrame({"ds": days, "y": days.dayofweek + 1.0})
+    frame.to_csv(workdir / "x.csv", index=False)
+    data = ["data=csv", "data.path=x.csv"]
+    model = ["model=tide", "model.input_chunk_length=14", "horizon=7", "trainer.max_epochs=1"]
+    calendar = ["data.calendar=[dayofweek,month]", "data.holidays=US"]
+    assert run("train", *data, *model, *calendar).code == 0
+    finished = run("predict", "run=latest", "horizon=40", "output=f.csv")
+    assert finished.code == 0, finished.err
+    assert len(pd.read_csv(workdir / "f.csv")) == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calendar": ["dayofwek"]}, "data.calendar: 'dayofwek' is not a number"),
+        ({"calendar": ["tz"]}, "data.calendar: 'tz' is not a number"),
+        ({"holidays": "ATLANTIS"}, "data.holidays: 'ATLANTIS' is not a country"),
+    ],
+)
+def test_what_no_calendar_has_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_data(synthetic(**changes))
