@@ -4,7 +4,7 @@ No OmegaConf object leaves this module. They are slow to read, drag their whole 
 pickled, and make a saved Darts model unloadable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import pairwise
 from math import isclose
@@ -395,13 +395,13 @@ def _line(key: str, items: list[Any], schema: type[BaseModel]) -> str:
         group: Any = schema
         for part in first["loc"][:-1]:
             group = group.model_fields[part].annotation
-        return f"{key}: unknown key.{_nearest(name, list(group.model_fields))}"
+        return f"{key}: unknown key.{did_you_mean(name, list(group.model_fields))}"
     if first["type"] == "value_error":
         shown = f"{value!r} " if first["loc"] else ""
         return f"{key}: {shown}{first['ctx']['error']}."
     allowed = list(dict.fromkeys(_allowed(item) for item in items))
     choices = [choice for item in items for choice in _choices(item)]
-    return f"{key}: {value!r} must be {' or '.join(allowed)}.{_nearest(value, choices)}"
+    return f"{key}: {value!r} must be {' or '.join(allowed)}.{did_you_mean(value, choices)}"
 
 
 _TYPES = {
@@ -432,6 +432,7 @@ def _choices(item: Mapping[str, Any]) -> list[str]:
     return expected.replace("'", "").replace(" or ", ", ").split(", ")
 
 
-def _nearest(word: object, known: list[str]) -> str:
-    near = get_close_matches(str(word), known, n=1)
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return a sentence that names the nearest known word, empty if none is near."""
+    near = get_close_matches(str(word), list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""

@@ -1,7 +1,6 @@
 """What is wrong with the config of a model and its trainer, one line for each problem."""
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from inspect import Parameter, isclass, signature
 from types import NoneType
 from typing import Any, get_args
@@ -12,7 +11,7 @@ from darts.models.forecasting.global_baseline_models import (
     GlobalNaiveSeasonal,
 )
 
-from ..config import TrainConfig
+from ..config import TrainConfig, did_you_mean
 
 TYPES = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 # models that have no parameters to train
@@ -35,8 +34,7 @@ def argument_problems(
         known.update(_parameters(owner))
     for name, value in arguments.items():
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, known)
             yield f"{group}.{name}: {owners[0].__name__} has no argument {name!r}.{hint}"
         elif not _fits(value, allowed := _allowed(known[name].annotation)):
             names = " or ".join(TYPES[one] for one in allowed)
