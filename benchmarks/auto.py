@@ -9,18 +9,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from common import Row, darts_dataset, interleaved, medians, random_series, seconds
+from common import Row, darts_dataset, interleaved, medians, random_series, seconds, window_dataset
 from my_forecast.config import LoaderConfig
 from my_forecast.loading.batch_cost import measure_batch_cost
 from my_forecast.loading.hardware import detect_hardware
 from my_forecast.loading.plan import LoaderPlan, plan_loader, preload
-from my_forecast.loading.windows import WindowDataset
 from scripts.slow_windows import SlowWindows
 from torch.utils.data import DataLoader, Dataset, Subset
 
 WORKERS = (0, 1, 2, 4, 8, 16)
 # name, data set, windows of a batch, batches
-WINDOWS = WindowDataset(darts_dataset(random_series([2000] * 100)))
+WINDOWS = window_dataset(darts_dataset(random_series([2000] * 100)))
 WORK: dict[str, tuple[Dataset[Any], int, int]] = {
     "in memory": (WINDOWS, 256, 734),
     "2 ms of Python a window": (SlowWindows(computing=0.002), 32, 120),

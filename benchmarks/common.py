@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from darts import TimeSeries
 from darts.utils.data import SequentialTorchTrainingDataset
+from my_forecast.data import Panel
+from my_forecast.loading.windows import WindowDataset
 
 INPUT, OUTPUT, BATCH = 96, 24, 256
 REPEATS = 5
@@ -90,3 +92,9 @@ def darts_dataset(series: list[TimeSeries], **covariates: Any) -> SequentialTorc
     return SequentialTorchTrainingDataset(
         series, input_chunk_length=INPUT, output_chunk_length=OUTPUT, **covariates
     )
+
+
+def window_dataset(dataset: SequentialTorchTrainingDataset) -> WindowDataset:
+    """Return the windows of the project for the series of a dataset of Darts."""
+    roles = {role: getattr(dataset, role) for role in ("past_covariates", "future_covariates")}
+    return WindowDataset(dataset, Panel.from_series(dataset.series, **roles))

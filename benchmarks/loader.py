@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import BATCH, INPUT, OUTPUT, Row, darts_dataset, interleaved, medians, random_series
+from common import (
+    BATCH,
+    INPUT,
+    OUTPUT,
+    Row,
+    darts_dataset,
+    interleaved,
+    medians,
+    random_series,
+    window_dataset,
+)
 from common import seconds as wall
 from darts.utils.data.torch_datasets.utils import _batch_collate_fn_train
 from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
@@ -45,7 +55,7 @@ def measure() -> Iterator[Row]:
 def _compare(
     bench: str, case: str, dataset: Dataset[Any], target: int, bare: bool = False
 ) -> Iterator[Row]:
-    windows = WindowDataset(dataset)
+    windows = window_dataset(dataset)
     _check_equal(dataset, windows)
     loaders = _loaders(dataset, windows)
     epochs = max(1, LEAST // len(windows))

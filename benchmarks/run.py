@@ -26,6 +26,7 @@ BENCHES = (
     "start",
     "training",
     "large",
+    "panel",
     "backtest",
     "memory",
     "auto",

@@ -13,7 +13,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from common import BATCH, INPUT, OUTPUT, Row, darts_dataset, interleaved, medians, random_series
+from common import (
+    BATCH,
+    INPUT,
+    OUTPUT,
+    Row,
+    darts_dataset,
+    interleaved,
+    medians,
+    random_series,
+    window_dataset,
+)
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from my_forecast.config import TrainConfig, train_config
@@ -62,7 +72,7 @@ def measure() -> Iterator[Row]:
     """Compare all models, and tell how long the project's steps wait for data."""
     quiet()
     series = random_series([2000] * 100)
-    windows = WindowDataset(darts_dataset(series))
+    windows = window_dataset(darts_dataset(series))
     for name, steps in STEPS.items():
         waiting: list[float] = []
         sides: dict[str, Callable[[], float]] = {

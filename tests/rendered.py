@@ -43,7 +43,11 @@ FEATURES = {
     "large_data": [
         "src/{package}/large_data/",
         "tests/test_large_data.py",
+        "conf/data/store.yaml",
+        "conf/prepare.yaml",
         "conf/storage/mmap.yaml",
+        "conf/writer/parts.yaml",
+        "prepare.py",
     ],
     "datasets": [
         "src/{package}/datasets/",

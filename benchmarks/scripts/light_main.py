@@ -19,6 +19,7 @@ def main(workers: int) -> None:
     from darts import TimeSeries
     from darts.utils.data import SequentialTorchTrainingDataset
     from my_forecast.config import LoaderConfig
+    from my_forecast.data import Panel
     from my_forecast.loading.batch_cost import GATHERED
     from my_forecast.loading.epoch_order import EpochShuffle, ShuffledBatches
     from my_forecast.loading.hardware import detect_hardware
@@ -29,9 +30,8 @@ def main(workers: int) -> None:
     walks = np.random.default_rng(0).standard_normal((100, 2000, 1), dtype=np.float32).cumsum(1)
     times = pd.date_range("2020-01-01", periods=walks.shape[1], freq="h")
     series = [TimeSeries(times, walk) for walk in walks]
-    windows = WindowDataset(
-        SequentialTorchTrainingDataset(series, input_chunk_length=96, output_chunk_length=24)
-    )
+    shape = SequentialTorchTrainingDataset(series, input_chunk_length=96, output_chunk_length=24)
+    windows = WindowDataset(shape, Panel.from_series(series))
     batches = ShuffledBatches(EpochShuffle(len(windows), seed=0), 256, drop_last=False)
     settings = LoaderConfig(num_workers=workers, multiprocessing_context="spawn")
     plan = plan_loader(settings, detect_hardware("cpu"), GATHERED)

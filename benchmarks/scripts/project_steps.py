@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from common import BATCH, darts_dataset, random_series, seconds
+from common import BATCH, darts_dataset, random_series, seconds, window_dataset
 from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
 from my_forecast.loading.windows import WindowDataset
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--batches", type=int)
     arguments = parser.parse_args()
-    windows = WindowDataset(darts_dataset(random_series([2000] * 100)))
+    windows = window_dataset(darts_dataset(random_series([2000] * 100)))
     if arguments.task == "loader":
         speed = loader(windows, arguments.batches)
     else:

@@ -51,6 +51,7 @@ def _windows(storage: Any, length: int) -> Any:
     import pandas as pd
     from darts import TimeSeries
     from darts.utils.data import SequentialTorchTrainingDataset
+    from my_forecast.data import Panel, SeriesArray
     from my_forecast.loading.windows import WindowDataset
 
     values = storage.array("targets", SERIES * length, 1, np.float32)
@@ -62,13 +63,16 @@ def _windows(storage: Any, length: int) -> Any:
     # is in memory once: the main process maps all of them.
     assert np.isfinite(values).all()
     times = pd.date_range("2020-01-01", periods=length, freq="h")
-    series = [
-        TimeSeries(times, values[row : row + length], copy=False)
-        for row in range(0, len(values), length)
-    ]
-    return WindowDataset(
-        SequentialTorchTrainingDataset(series, input_chunk_length=INPUT, output_chunk_length=OUTPUT)
+    first = np.arange(0, len(values), length)
+    lengths = np.full(SERIES, length)
+    targets = SeriesArray(values, first, lengths, np.zeros(SERIES, np.int64), ["value"])
+    panel = Panel([str(number) for number in range(SERIES)], times, targets)
+    shape = SequentialTorchTrainingDataset(
+        TimeSeries(times, values[:length], copy=False),
+        input_chunk_length=INPUT,
+        output_chunk_length=OUTPUT,
     )
+    return WindowDataset(shape, panel)
 
 
 def _measure(windows: Any, method: str, batches: int, size: int) -> dict[str, Any]:

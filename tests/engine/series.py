@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from darts import TimeSeries
-from my_forecast.data import (
-    SeriesSet,
-)
+from my_forecast.data import Panel
 from my_forecast.data.sources import Synthetic
 
 COMMON: dict[str, Any] = {
@@ -19,7 +17,7 @@ COMMON: dict[str, Any] = {
 }
 
 
-def series_set(*lengths: int) -> SeriesSet:
+def series_set(*lengths: int) -> Panel:
     """Return series that count upwards from 0."""
     targets = [
         TimeSeries(
@@ -27,7 +25,7 @@ def series_set(*lengths: int) -> SeriesSet:
         )
         for n in lengths
     ]
-    return SeriesSet([f"series {n}" for n in lengths], targets)
+    return Panel.from_series(targets, [f"series {n}" for n in lengths])
 
 
 def synthetic(**changes: Any) -> Synthetic:
@@ -46,7 +44,7 @@ def synthetic(**changes: Any) -> Synthetic:
     return Synthetic(**(values | changes))
 
 
-def numbered(*lengths: int) -> SeriesSet:
+def numbered(*lengths: int) -> Panel:
     """Return daily series that end on the same day, with numbers as values."""
     targets = [
         TimeSeries.from_times_and_values(
@@ -54,4 +52,4 @@ def numbered(*lengths: int) -> SeriesSet:
         )
         for length in lengths
     ]
-    return SeriesSet([f"s{number}" for number in range(len(lengths))], targets)
+    return Panel.from_series(targets, [f"s{number}" for number in range(len(lengths))])

@@ -101,10 +101,11 @@ def test_values_may_be_kept_elsewhere(run: Run, workdir: Path) -> None:
 class Wide:
     """Intervals that are wide enough for everything."""
 
-    def apply(self, forecasts: Forecasts) -> Forecasts:
+    def apply(self, forecasts: Forecasts, series: Any) -> Forecasts:
         """Return the point forecasts, plus and minus a million."""
+        assert series.shape == forecasts.point.shape[:1]
         levels = {0.1: -1e6, 0.5: 0.0, 0.9: 1e6}
-        moved = {level: [part + by for part in forecasts.point] for level, by in levels.items()}
+        moved = {level: forecasts.point + by for level, by in levels.items()}
         return Forecasts(forecasts.point, moved)
 
 

@@ -61,12 +61,60 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
     "another encoding": (
         "ds,y\n2024-01-01,ü\n".encode("latin-1"),
         {},
-        [Facts("", "not readable as CSV (invalid utf-8 sequence)", "data.separator")],
+        [Facts("", "not in the encoding utf-8", "data.encoding")],
     ),
-    "UTF-16": (
+    "UTF-16 read as another encoding": (
         DAYS.encode("utf-16"),
-        {},
+        {"encoding": "cp1252"},
         [Facts("", "not readable as CSV (NUL characters in the header)", "data.separator")],
+    ),
+    "bytes of another encoding": (
+        b"ds,y\n2024-01-01,\x81\n",
+        {"encoding": "cp1252"},
+        [Facts("", "not in the encoding", "data.encoding")],
+    ),
+    "two columns of one name": (
+        DAYS.replace("ds,y", "ds,y,y"),
+        {},
+        [Facts("", "two columns are called 'y'", "Rename or remove one of them")],
+    ),
+    "thousands in wrong places": (
+        DAYS.replace("02,2", "02,1 23"),
+        {"thousands": " "},
+        [Facts("column 'y'", "non-numeric value", "data.decimal", 1, ["line 3: '1 23'"])],
+    ),
+    "a year that is wrong by one digit": (
+        DAYS.replace("2024-01-04", "2204-01-04"),
+        {"frequency": "D"},
+        [
+            Facts(
+                "data.frequency=D",
+                "almost all times are missing",
+                "Correct the first or the last time",
+                places=["4 rows for 65747 steps from 2024-01-01 to 2204-01-04"],
+                series={"data": 1},
+            )
+        ],
+    ),
+    "one name for two series": (
+        "a,b,ds,y\n"
+        + "".join(f"{key},{day},1\n" for key in ("x/y,z", "x,y/z") for day in range(3)),
+        {"series_column": ["a", "b"]},
+        [Facts("", "one name for several series", "Rename the series", series={"x/y/z": 2})],
+    ),
+    "series with other steps": (
+        LONG.replace("b,2024-01-02", "b,2024-01-03").replace("b,2024-01-03,3", "b,2024-01-05,3"),
+        {},
+        [
+            Facts(
+                "",
+                "irregular step",
+                "data.frequency",
+                count=2,
+                places=["2024-01-01 to 2024-01-03 instead of 1 day"],
+                series={"b": 2},
+            )
+        ],
     ),
     "an open quote": (
         'ds,y\n"2024-01-01,1\n',
@@ -686,9 +734,9 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
         "unique_id,ds,y,x\n"
         "a,2024-01-01,1,0\na,2024-01-02,two,0\na,2024-01-03,inf,0\n"
         "b,2024-01-01,1,0\nb,2024-01-01,2,0\n"
-        "c,2024-01-01,1,\nc,2024-01-02,,\nc,2024-01-03,3,\nc,2024-01-05,3,\n"
+        "c,2024-01-01,1,0\nc,2024-01-02,,0\nc,2024-01-03,3,0\nc,2024-01-05,3,0\n"
         "d,2024-01-01,1,0\nd,sunday,1,0\nd,2024-01-01,1,0\n"
-        "e,2024-01-01,1,0\n",
+        "e,2024-01-01,1,\n",
         {
             "target_columns": ["y", "z"],
             "future_covariates_columns": ["x"],
@@ -703,22 +751,6 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
                 count=1,
                 places=["line 12: 'sunday'"],
                 series={"d": 1},
-            ),
-            Facts(
-                "column 'y'",
-                "non-numeric value",
-                "data.decimal",
-                count=1,
-                places=["line 3: 'two'"],
-                series={"a": 1},
-            ),
-            Facts(
-                "column 'y'",
-                "infinite value",
-                "Replace it by a number",
-                count=1,
-                places=["line 4: 'inf'"],
-                series={"a": 1},
             ),
             Facts(
                 "",
@@ -738,19 +770,35 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
             ),
             Facts(
                 "",
+                "too few rows for a time series",
+                "Add rows (at least 3)",
+                places=["1 row"],
+                series={"e": 1},
+            ),
+            Facts(
+                "column 'y'",
+                "non-numeric value",
+                "data.decimal",
+                count=1,
+                places=["line 3: 'two'"],
+                series={"a": 1},
+            ),
+            Facts(
+                "column 'y'",
+                "infinite value",
+                "Replace it by a number",
+                count=1,
+                places=["line 4: 'inf'"],
+                series={"a": 1},
+            ),
+            Facts("column 'x'", "no values at all", "Remove the column", series={"e": 1}),
+            Facts(
+                "",
                 "missing value",
                 "data.fill",
                 count=1,
                 places=["y at 2024-01-02"],
                 series={"c": 1},
-            ),
-            Facts("column 'x'", "no values at all", "Remove the column", series={"c": 1}),
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["1 row"],
-                series={"e": 1},
             ),
         ],
     ),
@@ -987,6 +1035,8 @@ def test_messages_say_what_is_wrong_where_and_what_to_do(
         ({"series_column": []}, "series_column"),
         ({"separator": "::"}, "separator"),
         ({"decimal": ""}, "decimal"),
+        ({"encoding": "gbkk"}, "not an encoding of Python"),
+        ({"thousands": "''"}, "thousands"),
         ({"scaler": "magic"}, "must be one of standard"),
         ({"duplicates": "some"}, "duplicates"),
         ({"sample_weight": "linear", "sample_weight_column": "w"}, "Set only one of them"),

@@ -27,7 +27,7 @@ from darts.utils.likelihood_models.torch import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from my_forecast.config import QuantileConfig
-from my_forecast.data import Scalers, SeriesSet, Split, fit_scalers
+from my_forecast.data import Panel, Scalers, Split, fit_scalers
 from my_forecast.errors import UserError
 from my_forecast.evaluation.forecast import forecast
 from my_forecast.modeling.bundle import Bundle, load_bundle, save_bundle
@@ -54,24 +54,29 @@ def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
     index = pd.date_range("2024-01-01", periods=50, freq="D")
     names = [f"series {number}" for number in range(count)]
     targets = [TimeSeries(index, 9 + random.random((50, components))) for _ in names]
-    data = SeriesSet(names, targets)
-    scalers = fit_scalers(data, Split([40] * count, [40] * count), kind)
+    data, end = Panel.from_series(targets, names), np.full(count, 40)
+    scalers = fit_scalers(data, Split(end, end), kind)
     shape: dict[str, Any] = {"output_chunk_length": 4}
     if model_class is RNNModel:
         shape = {"training_length": 14}
     model = model_class(input_length, **shape, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
-    scaled = scalers.transform(data).targets
+    scaled = scalers.transform(data).to_series()
     model.fit(scaled, dataloader_kwargs={"pin_memory": False})
     expected = model.predict(horizon, scaled, dataloader_kwargs={"pin_memory": False})
     with tempfile.TemporaryDirectory() as folder:
         save_bundle(Path(folder) / "bundle", model, scalers)
         path = f"darts.models.{model_class.__name__}"
         bundle = load_bundle(Path(folder) / "bundle", path, "cpu")
-    for number, one in enumerate(forecast(bundle, data, horizon, QuantileConfig())):
-        values = scalers.inverse(expected[number].values(), data.names[number])
-        np.testing.assert_array_equal(one.point.values(), values)
-        assert one.point.start_time() == index[-1] + index.freq
-        assert not one.quantiles
+    found = forecast(bundle, data, horizon, QuantileConfig())
+    stacked = np.stack([one.values() for one in expected])
+    values = scalers.inverse(stacked, names, np.arange(count))
+    np.testing.assert_array_equal(found.values.point, values)
+    assert found.values.quantiles is None
+    series = found.to_series()
+    assert len(series) == count
+    for one, own in zip(series, values, strict=True):
+        np.testing.assert_array_equal(one.values(), own)
+        assert one.start_time() == index[-1] + index.freq
 
 
 @settings(max_examples=15)
@@ -104,26 +109,24 @@ def test_saving_and_loading_changes_no_forecast(
     model = model_class(8, **shape, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
     past = [series(60, 1)] if covariates and model.supports_past_covariates else None
     future = [series(60, 2)] if covariates and model.supports_future_covariates else None
-    data = SeriesSet(["a"], [series(50, 2)], past, future)
-    scalers = fit_scalers(data, Split([40], [40]), kind)
+    data, end = Panel.from_series(series(50, 2), ["a"], past, future), np.array([40])
+    scalers = fit_scalers(data, Split(end, end), kind)
     scaled = scalers.transform(data)
-    model.fit(
-        scaled.targets,
-        past_covariates=scaled.past_covariates,
-        future_covariates=scaled.future_covariates,
-        dataloader_kwargs={"pin_memory": False},
-    )
+    roles = {role: scaled.to_series(role) for role in scaled.roles}
+    model.fit(roles.pop("targets"), **roles, dataloader_kwargs={"pin_memory": False})
     quantiles = QuantileConfig(num_samples=20)
     with tempfile.TemporaryDirectory() as folder:
         save_bundle(Path(folder) / "bundle", model, scalers)
         loaded = load_bundle(Path(folder) / "bundle", f"darts.models.{model_class.__name__}", "cpu")
-    [before], [after] = (
-        forecast(bundle, data, horizon, quantiles) for bundle in (Bundle(model, scalers), loaded)
+    before, after = (
+        forecast(bundle, data, horizon, quantiles).values
+        for bundle in (Bundle(model, scalers), loaded)
     )
-    np.testing.assert_array_equal(after.point.values(), before.point.values())
-    assert list(after.quantiles) == ([] if likelihood is None else quantiles.levels)
-    for level, values in before.quantiles.items():
-        np.testing.assert_array_equal(after.quantiles[level].values(), values.values())
+    np.testing.assert_array_equal(after.point, before.point)
+    levels, same = after.quantiles or {}, before.quantiles or {}
+    assert list(levels) == list(same) == ([] if likelihood is None else quantiles.levels)
+    for level, values in same.items():
+        np.testing.assert_array_equal(levels[level], values)
 
 
 class Unknown(Callback):
@@ -141,8 +144,8 @@ def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
     model.trainer_params["logger"] = CSVLogger(tmp_path)
     save_bundle(tmp_path / "bundle", model, Scalers(["series"], None, None, None))
     bundle = load_bundle(tmp_path / "bundle", "darts.models.NLinearModel", "cpu")
-    [one] = forecast(bundle, SeriesSet(["series"], [series]), 4, QuantileConfig())
-    assert len(one.point) == 4
+    found = forecast(bundle, Panel.from_series(series, ["series"]), 4, QuantileConfig())
+    assert found.values.point.shape == (1, 4, 1)
 
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -19,10 +19,8 @@ Run = Callable[..., Finished]
 def test_a_calendar_is_made_of_the_dates() -> None:
     settings = synthetic(calendar=["dayofweek", "year"], holidays="DE")
     data = load_data(settings, ahead=5)
-    assert data.future_covariates is not None
-    for event, known in zip(
-        load_data(synthetic()).future_covariates or [], data.future_covariates, strict=True
-    ):
+    events = load_data(synthetic()).to_series("future_covariates")
+    for event, known in zip(events, data.to_series("future_covariates"), strict=True):
         assert list(known.components) == [
             "event",
             "dayofweek_sin",

@@ -16,7 +16,7 @@ from my_forecast.config import (
     read_train_config,
     train_config,
 )
-from my_forecast.data import SeriesSet, Source
+from my_forecast.data import Panel, Source
 from my_forecast.data.files import CsvFiles
 from my_forecast.errors import UserError
 from my_forecast.runs.folder import write_config
@@ -119,7 +119,7 @@ class Tides(Source):
 
     harbour: str
 
-    def read(self, *arguments: Any) -> SeriesSet:
+    def read(self, *arguments: Any) -> Panel:
         """Return nothing: only its keys are tested."""
         raise NotImplementedError
 

@@ -33,7 +33,7 @@ COMMON: dict[str, Any] = {
 def test_data_sets_of_statsmodels_have_their_times(
     name: str, components: int, frequency: str, length: int, first: float
 ) -> None:
-    series = load_data(StatsmodelsDataset(name=name, **COMMON)).targets[0]
+    series = load_data(StatsmodelsDataset(name=name, **COMMON)).to_series()[0]
     assert (series.n_components, series.freq_str, len(series)) == (components, frequency, length)
     assert series.values()[0, 0] == pytest.approx(first)
 
@@ -54,6 +54,6 @@ def test_a_data_set_of_darts_is_taken_from_its_cache_or_said_to_be_missing(
     monkeypatch.setattr(DatasetLoader, "_check_dataset_integrity_or_raise", lambda self: None)
     data = load_data(passengers)
     assert data.names == ["#Passengers"]
-    assert data.targets[0].values().ravel().tolist() == [0, 1, 2, 3, 4]
+    assert data.to_series()[0].values().ravel().tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(UserError, match="'Passengers' is not a data set of Darts"):
         load_data(passengers.model_copy(update={"name": "Passengers"}))

@@ -10,12 +10,19 @@ import pandas as pd
 import pytest
 from darts import TimeSeries
 from darts.metrics import mic, miw, mql
-from darts.models import NaiveSeasonal
+from darts.models import NaiveSeasonal, NLinearModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from my_forecast.config import Metric, train_config
+from my_forecast.config import Metric, QuantileConfig, train_config
+from my_forecast.data import Panel, Split
 from my_forecast.errors import UserError
-from my_forecast.evaluation.backtest import Backtest, seasonal_naive, training_scale
+from my_forecast.evaluation.backtest import (
+    Backtest,
+    BacktestSpec,
+    baseline_backtest,
+    training_scale,
+)
+from my_forecast.evaluation.inference import Origins
 from my_forecast.evaluation.metrics import compute_metrics, quantile_scores, worst_series
 from my_forecast.evaluation.skill import compute_skill, skill_by_series
 from omegaconf import DictConfig
@@ -24,14 +31,38 @@ from scipy.stats import ttest_1samp
 METRICS = get_args(Metric)
 
 
-@given(length=st.integers(8, 30), season=st.integers(1, 8), horizon=st.integers(1, 20))
-def test_the_baseline_is_darts_naive_seasonal(length: int, season: int, horizon: int) -> None:
-    values = np.random.default_rng(length).standard_normal((length, 2))
-    forecast = seasonal_naive(values, np.array([length]), horizon, season)[0]
-    index = pd.date_range("2024-01-01", periods=length, freq="D")
-    for component in range(2):
-        model = NaiveSeasonal(season).fit(TimeSeries(index, values[:, [component]]))
-        np.testing.assert_allclose(forecast[:, [component]], model.predict(horizon).values())
+@given(
+    length=st.integers(8, 30),
+    season=st.integers(1, 8),
+    horizon=st.integers(1, 20),
+    stride=st.integers(1, 3),
+    shift=st.integers(0, 2),
+)
+def test_the_baseline_is_darts_naive_seasonal(
+    length: int, season: int, horizon: int, stride: int, shift: int
+) -> None:
+    """From every origin of two series, the second of which starts later and ends earlier."""
+    random, ends = np.random.default_rng(length), np.array([length, length + 3])
+    index = pd.date_range("2024-01-01", periods=length + shift + horizon + 5, freq="D")
+    targets = [
+        TimeSeries(times, random.standard_normal((len(times), 2))) for times in (index, index[3:-2])
+    ]
+    model = NLinearModel(4, 4, output_chunk_shift=shift)
+    spec = BacktestSpec(horizon, stride, season, QuantileConfig())
+    split = Split(ends, ends)
+    found = baseline_backtest(model, Panel.from_series(targets, ["a", "b"]), split, spec)
+    number = 0
+    for one, last in zip(targets, (length + 5, length), strict=True):
+        for start in range(length, last + 1, stride):
+            known, actual = one[:start], one[start + shift : start + shift + horizon]
+            np.testing.assert_array_equal(found.truth[number], actual.values())
+            for component in range(2):
+                naive = NaiveSeasonal(season).fit(known[known.components[component]])
+                expected = naive.predict(shift + horizon).values()[shift:, 0]
+                forecast = found.forecasts["baseline"][number, :, component]
+                np.testing.assert_allclose(forecast, expected)
+            number += 1
+    assert number == len(found.origins) == len(found.truth)
 
 
 def series(values: np.ndarray, start: int = 0) -> TimeSeries:
@@ -47,13 +78,17 @@ def backtest_of(
 ) -> Backtest:
     """Return a backtest with one window a step, of arrays (windows, horizon, components)."""
     rises = [np.arange(5.0)[:, None].repeat(part.shape[2], axis=1) for part in truth]
+    known = Panel.from_series([series(part) for part in train or rises])
+    naive = baseline or [np.zeros_like(part) for part in truth]
     return Backtest(
         names=[f"series {number}" for number in range(len(truth))],
-        starts=[np.arange(len(part)) for part in truth],
-        offsets=[0] * len(truth),
-        truth=truth,
-        forecasts={"model": model, "baseline": baseline or [np.zeros_like(part) for part in truth]},
-        scales=[training_scale(part, season_length) for part in train or rises],
+        origins=Origins(
+            np.concatenate([np.full(len(part), number) for number, part in enumerate(truth)]),
+            np.concatenate([np.arange(len(part)) for part in truth]),
+        ),
+        truth=np.concatenate(truth),
+        forecasts={"model": np.concatenate(model), "baseline": np.concatenate(naive)},
+        scale=training_scale(known.targets, season_length),
     )
 
 
@@ -181,8 +216,7 @@ def panel_of(errors: np.ndarray, horizon: int, stride: int = 1) -> Backtest:
     truth = [np.zeros(shape) for _ in errors]
     model = [np.broadcast_to(row[:, None, None], shape) for row in errors]
     result = backtest_of(truth, model, [np.ones(shape) for _ in errors])
-    starts = [np.arange(0, errors.shape[1] * stride, stride) for _ in errors]
-    return replace(result, starts=starts)
+    return replace(result, origins=Origins(result.origins.series, result.origins.position * stride))
 
 
 def test_skill_by_hand() -> None:
@@ -196,7 +230,8 @@ def test_skill_by_hand() -> None:
     assert found.p_value == pytest.approx(ttest_1samp([0.6, 0.45, 0.6, 0.5], 0).pvalue)
     np.testing.assert_allclose(skill_by_series(result), [0.575, 0.5])
     # two steps later, the second series gives the second to the fifth of five blocks
-    found = compute_skill(replace(result, offsets=[0, 2]))
+    series, position = result.origins.series, result.origins.position
+    found = compute_skill(replace(result, origins=Origins(series, position + 2 * series)))
     expected = [0.7, 0.45, 0.6, 0.5, 0.5]
     assert found.p_value == pytest.approx(ttest_1samp(expected, 0).pvalue)
 
@@ -252,8 +287,8 @@ def test_scores_are_those_of_darts(windows: int, horizon: int, seed: int) -> Non
     random = np.random.default_rng(seed)
     truth = random.standard_normal((windows, horizon, 1))
     forecasts = np.sort(random.standard_normal((windows, horizon, len(LEVELS))))
-    quantiles = {level: [forecasts[..., [number]]] for number, level in enumerate(LEVELS)}
-    scores = quantile_scores([truth], quantiles)
+    quantiles = {level: forecasts[..., [number]] for number, level in enumerate(LEVELS)}
+    scores = quantile_scores(truth, quantiles)
 
     index = pd.date_range("2024-01-01", periods=horizon, freq="D")
     pairs = [

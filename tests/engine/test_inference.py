@@ -15,10 +15,15 @@ from darts.utils.likelihood_models.torch import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from my_forecast.config import QuantileConfig
-from my_forecast.data import SeriesSet
+from my_forecast.data import Panel
 from my_forecast.errors import UserError
 from my_forecast.evaluation import inference
-from my_forecast.evaluation.inference import forecast_points, forecast_quantiles, last_start
+from my_forecast.evaluation.inference import (
+    Origins,
+    forecast_points,
+    forecast_quantiles,
+    last_origins,
+)
 from scipy.stats import norm
 
 QUIET = {
@@ -33,7 +38,7 @@ NO_PINS = {"pin_memory": False}
 
 def make_series(length: int, width: int, start: int, static: bool = False) -> TimeSeries:
     """Return random daily float32 series that starts ``start`` days after the others may."""
-    random = np.random.default_rng(length + width)
+    random = np.random.default_rng([length, width, start])
     index = pd.date_range("2024-01-01", periods=start + length, freq="D")[start:]
     series = TimeSeries(index, random.standard_normal((length, width)).astype(np.float32))
     if static:
@@ -45,6 +50,7 @@ def make_series(length: int, width: int, start: int, static: bool = False) -> Ti
 @given(
     model_class=st.sampled_from([TiDEModel, NLinearModel, NHiTSModel, RNNModel]),
     lengths=st.lists(st.integers(22, 30), min_size=1, max_size=3),
+    starts=st.tuples(*[st.integers(3, 9)] * 3),
     components=st.integers(1, 2),
     horizon=st.integers(1, 9),
     stride=st.integers(1, 3),
@@ -58,6 +64,7 @@ def make_series(length: int, width: int, start: int, static: bool = False) -> Ti
 def test_forecasts_equal_those_of_darts(
     model_class: Any,
     lengths: list[int],
+    starts: tuple[int, ...],
     components: int,
     horizon: int,
     stride: int,
@@ -78,23 +85,24 @@ def test_forecasts_equal_those_of_darts(
     if encoders and model_class in (TiDEModel, RNNModel):
         arguments["add_encoders"] = {"datetime_attribute": {"future": ["month"]}}
     model = model_class(8, **arguments, random_state=0, pl_trainer_kwargs=QUIET)
-    data = SeriesSet(
-        [str(number) for number in range(len(lengths))],
-        [make_series(n, components, 3, static) for n in lengths],
-        [make_series(n + 3 + spare, 2, 0) for n in lengths]
-        if past and model.supports_past_covariates
-        else None,
-        [make_series(n + 3 + spare, 3, 0) for n in lengths]
+
+    def group(width: int, early: int, late: int, static: bool = False) -> list[TimeSeries]:
+        return [
+            make_series(n + early + late, width, start - early, static)
+            for n, start in zip(lengths, starts, strict=False)
+        ]
+
+    targets = group(components, 0, 0, static)
+    covariates = {
+        "past_covariates": group(2, 3, spare) if past and model.supports_past_covariates else None,
+        "future_covariates": group(3, 3, spare)
         if future and model.supports_future_covariates
         else None,
-    )
-    covariates = {
-        "past_covariates": data.past_covariates,
-        "future_covariates": data.future_covariates,
     }
-    model.fit(data.targets, **covariates, dataloader_kwargs=NO_PINS)
+    data = Panel.from_series(targets, [str(number) for number in range(len(lengths))], **covariates)
+    model.fit(targets, **covariates, dataloader_kwargs=NO_PINS)
     expected = model.historical_forecasts(
-        data.targets,
+        targets,
         **covariates,
         forecast_horizon=horizon,
         stride=stride,
@@ -102,25 +110,23 @@ def test_forecasts_equal_those_of_darts(
         last_points_only=False,
         predict_kwargs={"dataloader_kwargs": NO_PINS},
     )
-    starts = []
-    for number, windows in enumerate(expected):
-        series = data.targets[number]
-        first = int(series.time_index.get_loc(windows[0].start_time())) - model.output_chunk_shift
-        last = last_start(model, data, number, horizon)
-        starts.append(np.arange(first, last + 1, stride))
-    forecasts = forecast_points(model, data, starts, horizon)
-    for windows, values in zip(expected, forecasts, strict=True):
-        darts = np.stack([window.values() for window in windows])
-        np.testing.assert_allclose(values, darts, rtol=1e-5, atol=1e-5)
+    times = [data.times.get_loc(windows[0].start_time()) for windows in expected]
+    first = np.array(times) - model.output_chunk_shift
+    origins = Origins.between(first, last_origins(model, data, horizon), stride)
+    assert origins.counts(len(lengths)).tolist() == [len(windows) for windows in expected]
+    found = forecast_points(model, data, origins, horizon)
+    darts = np.stack([window.values() for windows in expected for window in windows])
+    np.testing.assert_allclose(found, darts, rtol=1e-5, atol=1e-5)
 
 
 def test_covariates_that_end_too_soon_are_refused() -> None:
     model = TiDEModel(8, 4, random_state=0, pl_trainer_kwargs=QUIET)
-    data = SeriesSet(["a"], [make_series(30, 1, 0)], None, [make_series(30, 1, 0)])
-    model.fit(data.targets, future_covariates=data.future_covariates, dataloader_kwargs=NO_PINS)
-    assert last_start(model, data, 0, 4) == 26
+    series = [make_series(30, 1, 0)]
+    data = Panel.from_series(series, ["a"], future_covariates=series)
+    model.fit(series, future_covariates=series, dataloader_kwargs=NO_PINS)
+    assert last_origins(model, data, 4).tolist() == [26]
     with pytest.raises(UserError, match=r"future_covariates of series 0.* and 1 after"):
-        forecast_points(model, data, [np.array([20, 27])], 4)
+        forecast_points(model, data, Origins(np.array([0, 0]), np.array([20, 27])), 4)
 
 
 LEVELS = [0.05, 0.5, 0.95]
@@ -153,8 +159,9 @@ def test_quantiles_equal_those_of_darts(
     model = model_class(
         8, **arguments, likelihood=likelihood, random_state=0, pl_trainer_kwargs=QUIET
     )
-    data = SeriesSet([str(n) for n in lengths], [make_series(n, components, 0) for n in lengths])
-    model.fit(data.targets, dataloader_kwargs=NO_PINS)
+    targets = [make_series(n, components, number) for number, n in enumerate(lengths)]
+    data = Panel.from_series(targets, [str(n) for n in range(len(lengths))])
+    model.fit(targets, dataloader_kwargs=NO_PINS)
     own = isinstance(likelihood, QuantileRegression) and horizon <= model.output_chunk_length
     how: dict[str, Any] = {"num_samples": 30}
     if own:
@@ -164,8 +171,10 @@ def test_quantiles_equal_those_of_darts(
         how["random_state"] = np.random.RandomState(seed)
     else:
         how.update(random_state=seed, batch_size=inference.BATCH_SIZE)
-    starts = [np.array([8, 12, 15])] * len(lengths)
-    histories = [series[:start] for series in data.targets for start in starts[0]]
+    starts = [8, 12, 15]
+    histories = [series[:start] for series in targets for start in starts]
+    positions = data.targets.start[:, None] + starts
+    origins = Origins(np.repeat(np.arange(len(lengths)), 3), positions.ravel())
     expected = model.predict(
         horizon,
         histories,
@@ -173,9 +182,9 @@ def test_quantiles_equal_those_of_darts(
         dataloader_kwargs=NO_PINS,
     )
     quantiles = forecast_quantiles(
-        model, data, starts, horizon, QuantileConfig(levels=LEVELS, num_samples=30, seed=seed)
+        model, data, origins, horizon, QuantileConfig(levels=LEVELS, num_samples=30, seed=seed)
     )
-    found = np.stack([np.concatenate(quantiles[level]) for level in LEVELS], axis=-1)
+    found = np.stack([quantiles[level] for level in LEVELS], axis=-1)
     for forecast, values in zip(expected, found, strict=True):
         if own:
             darts = forecast.values().reshape(horizon, components, len(LEVELS))
@@ -189,10 +198,11 @@ def test_sampled_quantiles_are_those_of_the_distribution(monkeypatch: pytest.Mon
     model = TiDEModel(
         8, 4, likelihood=GaussianLikelihood(), random_state=0, pl_trainer_kwargs=QUIET
     )
-    data = SeriesSet(["a"], [make_series(30, 2, 0)])
-    model.fit(data.targets, dataloader_kwargs=NO_PINS)
-    starts = [np.arange(8, 26)]
-    histories = [data.targets[0][:start] for start in starts[0]]
+    series = make_series(30, 2, 0)
+    data = Panel.from_series(series, ["a"])
+    model.fit(series, dataloader_kwargs=NO_PINS)
+    origins = Origins.between(np.array([8]), np.array([25]))
+    histories = [series[:start] for start in range(8, 26)]
     darts = model.predict(
         4, histories, predict_likelihood_parameters=True, dataloader_kwargs=NO_PINS
     )
@@ -200,19 +210,20 @@ def test_sampled_quantiles_are_those_of_the_distribution(monkeypatch: pytest.Mon
     mean, deviation = parameters[..., 0], parameters[..., 1]
     monkeypatch.setattr(inference, "MAX_SAMPLED_VALUES", 5 * 4000 * 4 * 2)
     wanted = QuantileConfig(levels=LEVELS, num_samples=4000, seed=1)
-    found, again = (forecast_quantiles(model, data, starts, 4, wanted) for _ in range(2))
+    found, again = (forecast_quantiles(model, data, origins, 4, wanted) for _ in range(2))
     for level in LEVELS:
-        errors = (found[level][0] - mean) / deviation - norm.ppf(level)
+        errors = (found[level] - mean) / deviation - norm.ppf(level)
         assert np.abs(errors).max() < 0.2
         assert np.abs(errors).mean() < 0.05
-        np.testing.assert_array_equal(found[level][0], again[level][0])
+        np.testing.assert_array_equal(found[level], again[level])
 
 
 def test_quantiles_that_were_not_learned_are_refused() -> None:
     model = TiDEModel(
         8, 4, likelihood=QuantileRegression(LEVELS), random_state=0, pl_trainer_kwargs=QUIET
     )
-    data = SeriesSet(["a"], [make_series(30, 1, 0)])
-    model.fit(data.targets, dataloader_kwargs=NO_PINS)
+    series = make_series(30, 1, 0)
+    model.fit(series, dataloader_kwargs=NO_PINS)
+    data, wanted = Panel.from_series(series, ["a"]), QuantileConfig(levels=[0.1, 0.5, 0.9])
     with pytest.raises(UserError, match=r"did not learn 0.1\. .*\[0.05, 0.5"):
-        forecast_quantiles(model, data, [np.array([20])], 4, QuantileConfig(levels=[0.1, 0.5, 0.9]))
+        forecast_quantiles(model, data, Origins(np.array([0]), np.array([20])), 4, wanted)

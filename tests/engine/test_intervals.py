@@ -11,7 +11,7 @@ from darts.metrics import incs_qr
 from darts.models import ConformalNaiveModel, NLinearModel, TiDEModel
 from darts.utils.likelihood_models.torch import QuantileRegression
 from my_forecast.config import QuantileConfig
-from my_forecast.data import Scalers, SeriesSet, Split
+from my_forecast.data import Panel, Scalers, Split
 from my_forecast.errors import UserError
 from my_forecast.evaluation.backtest import Backtest, BacktestSpec, backtest
 from my_forecast.intervals import calibrate
@@ -22,10 +22,10 @@ NO_PINS = {"pin_memory": False}
 LEVELS = QuantileConfig(levels=[0.1, 0.25, 0.5, 0.75, 0.9])
 HORIZON = 3
 SPEC = BacktestSpec(HORIZON, stride=1, season_length=7, quantiles=LEVELS)
-SPLIT = Split([80, 80], [120, 120])
+SPLIT = Split(np.array([80, 80]), np.array([120, 120]))
 
 
-def make_data(noise: float = 1.0, seed: int = 0) -> SeriesSet:
+def make_data(noise: float = 1.0, seed: int = 0) -> Panel:
     """Return two noisy series of two components, whose scales differ by a factor of ten."""
     random = np.random.default_rng(seed)
     index = pd.date_range("2024-01-01", periods=160, freq="D")
@@ -34,23 +34,23 @@ def make_data(noise: float = 1.0, seed: int = 0) -> SeriesSet:
         TimeSeries(index, scale * (season + noise * random.standard_normal((160, 2))))
         for scale in (1, 10)
     ]
-    return SeriesSet(["a", "b"], targets)
+    return Panel.from_series(targets, ["a", "b"])
 
 
-def make_bundle(data: SeriesSet, model_class: Any = NLinearModel, **arguments: Any) -> Bundle:
+def make_bundle(data: Panel, model_class: Any = NLinearModel, **arguments: Any) -> Bundle:
     model = model_class(8, 4, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET, **arguments)
-    train = [series.astype(np.float32) for series in SPLIT.train(data.targets)]
-    model.fit(train, dataloader_kwargs=NO_PINS)
+    train = replace(data, targets=SPLIT.train(data.targets)).to_series()
+    model.fit([series.astype(np.float32) for series in train], dataloader_kwargs=NO_PINS)
     return Bundle(model, Scalers(data.names, None, None, None))
 
 
-def calibrated(bundle: Bundle, data: SeriesSet) -> Backtest:
+def calibrated(bundle: Bundle, data: Panel) -> Backtest:
     return backtest(bundle, data, SPLIT, SPEC).calibrated(calibrate(bundle, data, SPLIT, SPEC))
 
 
-def darts_intervals(model: Any, data: SeriesSet) -> list[np.ndarray]:
+def darts_intervals(model: Any, data: Panel) -> list[np.ndarray]:
     """Return Darts' forecasts from the end of the validation part: (horizon, 2, levels)."""
-    known = [series.astype(np.float32)[:120] for series in data.targets]
+    known = [series.astype(np.float32)[:120] for series in data.to_series()]
     forecasts = model.predict(
         HORIZON, known, predict_likelihood_parameters=True, dataloader_kwargs=NO_PINS
     )
@@ -64,10 +64,13 @@ def test_intervals_of_a_point_model_are_those_of_darts() -> None:
     result = calibrated(bundle, data)
     assert result.quantiles is not None
     assert result.uncalibrated is None
-    for number, expected in enumerate(darts_intervals(conformal, data)):
+    # the first forecast of each series
+    first = [result.of(number, 0) for number in range(2)]
+    assert result.origins.position[first].tolist() == [120, 120]
+    for number, expected in zip(first, darts_intervals(conformal, data), strict=True):
         for place, level in enumerate(LEVELS.levels):
             np.testing.assert_allclose(
-                result.quantiles[level][number][0], expected[..., place], rtol=1e-4, atol=1e-5
+                result.quantiles[level][number], expected[..., place], rtol=1e-4, atol=1e-5
             )
 
 
@@ -77,7 +80,7 @@ def test_intervals_of_a_quantile_model_are_those_of_darts() -> None:
     bundle = make_bundle(data, TiDEModel, likelihood=QuantileRegression(LEVELS.levels))
     margins = calibrate(bundle, data, SPLIT, SPEC).margins
     assert list(margins) == [(0.1, 0.9), (0.25, 0.75)]
-    for number, series in enumerate(data.targets):
+    for number, series in enumerate(data.to_series()):
         known = series.astype(np.float32)[:120]
         forecasts = bundle.model.historical_forecasts(
             known,
@@ -112,10 +115,10 @@ def test_intervals_of_a_quantile_model_are_those_of_darts() -> None:
     result = calibrated(bundle, data)
     assert result.quantiles is not None
     assert result.uncalibrated is not None
-    widest = margins[0.1, 0.9][0]
+    widest = margins[0.1, 0.9][result.origins.series]
     np.testing.assert_allclose(
-        result.quantiles[0.9][0],
-        np.maximum(result.uncalibrated[0.9][0] + widest, result.quantiles[0.75][0]),
+        result.quantiles[0.9],
+        np.maximum(result.uncalibrated[0.9] + widest, result.quantiles[0.75]),
     )
 
 
@@ -123,11 +126,11 @@ def test_calibration_sees_nothing_of_the_test_part() -> None:
     data, other = make_data(), make_data(seed=1)
     mixed = [
         TimeSeries(one.time_index, np.concatenate([one.values()[:120], two.values()[120:]]))
-        for one, two in zip(data.targets, other.targets, strict=True)
+        for one, two in zip(data.to_series(), other.to_series(), strict=True)
     ]
     bundle = make_bundle(data)
     first, second = (
-        calibrate(bundle, one, SPLIT, SPEC) for one in (data, replace(data, targets=mixed))
+        calibrate(bundle, one, SPLIT, SPEC) for one in (data, Panel.from_series(mixed, data.names))
     )
     for interval, margins in first.margins.items():
         np.testing.assert_array_equal(margins, second.margins[interval])
@@ -144,9 +147,9 @@ def test_coverage_is_what_was_asked_for() -> None:
         result = calibrated(bundle, data)
         for name, found in covered.items():
             levels = getattr(result, name)
-            for low, high, truth in zip(levels[0.1], levels[0.9], result.truth, strict=True):
-                found.append(float(((low <= truth) & (truth <= high)).mean()))
-            nested = np.stack([levels[level][0] for level in LEVELS.levels])
+            inside = (levels[0.1] <= result.truth) & (result.truth <= levels[0.9])
+            found += [float(inside[result.origins.series == number].mean()) for number in range(2)]
+            nested = np.stack([levels[level] for level in LEVELS.levels])
             assert (np.diff(nested, axis=0) >= 0).all()
     assert np.mean(covered["uncalibrated"]) < 0.6
     assert np.mean(covered["quantiles"]) == pytest.approx(0.8, abs=0.05)
@@ -155,9 +158,13 @@ def test_coverage_is_what_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("split", "levels", "message"),
     [
-        (Split([120, 120], [120, 120]), [0.1, 0.5, 0.9], "has no validation part"),
+        (Split(SPLIT.test_start, SPLIT.test_start), [0.1, 0.5, 0.9], "has no validation part"),
         (SPLIT, [0.5], "is not an interval"),
-        (Split([6, 6], [9, 9]), [0.1, 0.5, 0.9], "validation part of a is too short"),
+        (
+            Split(np.array([6, 6]), np.array([9, 9])),
+            [0.1, 0.5, 0.9],
+            "validation part of a is too short",
+        ),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(

@@ -41,18 +41,18 @@ def test_forecasts_are_those_of_the_pretrained_weights(
     train(config(*overrides, "data.scaler=none"))
     data = load_data(read_train_config(workdir / "run" / "config.yaml").data)
     model = Chronos2Model(10, 5, local_dir="chronos2", random_state=0)
-    series = [one.astype(np.float32) for one in data.targets]
-    future = [one.astype(np.float32) for one in data.future_covariates or []]
+    series = [one.astype(np.float32) for one in data.to_series()]
+    future = [one.astype(np.float32) for one in data.to_series("future_covariates")]
     unpinned = {"dataloader_kwargs": {"pin_memory": False}}
     model.fit(series, future_covariates=future, **unpinned)
     expected = model.predict(5, series, future_covariates=future, **unpinned)
     # a bundle has the weights, so the folder is needed no more
     shutil.rmtree(workdir / "chronos2")
     bundle = load_bundle(workdir / "run" / "bundle", "my_forecast.pretrained.chronos2", "cpu")
-    found = forecast(bundle, data, 5, QuantileConfig())
+    found = forecast(bundle, data, 5, QuantileConfig()).values.point
     for one, other in zip(found, expected, strict=True):
         assert isinstance(other, TimeSeries)
-        np.testing.assert_allclose(one.point.values(), other.values(), rtol=1e-5)
+        np.testing.assert_allclose(one, other.values(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", list(WRITE))

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from darts import TimeSeries
-from my_forecast.data import SeriesSet
+from my_forecast.data import Panel
 from my_forecast.evaluation.backtest import Backtest, training_scale
+from my_forecast.evaluation.inference import Origins
 from my_forecast.evaluation.metrics import compute_metrics
 from my_forecast.evaluation.results import RunResults
 from my_forecast.report import write_report
@@ -109,19 +110,19 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
     component = "<b>$x_{$"
     random = np.random.default_rng(0)
     values = [random.random((80, 1)).cumsum(axis=0) for _ in NASTY]
+    targets = [TimeSeries.from_values(part, columns=[component]) for part in values]
+    data = Panel.from_series(targets, NASTY)
     starts = np.arange(60, 76)
-    truth = [part[starts[:, None] + np.arange(5)] for part in values]
-    naive = [part[starts[:, None] + np.arange(5) - 7] for part in values]
+    truth = np.concatenate([part[starts[:, None] + np.arange(5)] for part in values])
+    naive = np.concatenate([part[starts[:, None] + np.arange(5) - 7] for part in values])
     backtest = Backtest(
         names=NASTY,
-        starts=[starts] * 3,
-        offsets=[0] * 3,
+        origins=Origins(np.repeat([0, 1, 2], len(starts)), np.tile(starts, 3)),
         truth=truth,
-        forecasts={"model": [part + 0.1 for part in truth], "baseline": naive},
-        scales=[training_scale(part[:50], 7) for part in values],
-        quantiles={level: [part + level for part in truth] for level in (0.1, 0.5, 0.9)},
+        forecasts={"model": truth + 0.1, "baseline": naive},
+        scale=training_scale(data.targets.between(0, 50), 7),
+        quantiles={level: truth + level for level in (0.1, 0.5, 0.9)},
     )
-    targets = [TimeSeries.from_values(part, columns=[component]) for part in values]
     record = {
         "finished": "2026-01-31T12:00:00+00:00",
         "command": ["train.py", "<i>"],
@@ -140,7 +141,7 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
             run_dir=tmp_path,
             record=record,
             title="A title & more",
-            data=SeriesSet(NASTY, targets),
+            data=data,
             backtest=backtest,
             metric_names=["merr"],
         )
@@ -157,15 +158,18 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
 
 def backtest_of(errors: list[np.ndarray]) -> Backtest:
     """Return a backtest of one-step forecasts with given errors, one array a series."""
-    truth = [part[:, None, None] for part in errors]
-    zeros = [np.zeros_like(part) for part in truth]
+    counts, truth = [len(part) for part in errors], np.concatenate(errors)[:, None, None]
+    zeros = np.zeros_like(truth)
+    rises = Panel.from_series([TimeSeries.from_values(np.arange(9.0)) for _ in errors])
     return Backtest(
         names=[f"series {number}" for number in range(len(errors))],
-        starts=[np.arange(len(part)) for part in errors],
-        offsets=[0] * len(errors),
+        origins=Origins(
+            np.repeat(np.arange(len(counts)), counts),
+            np.concatenate([np.arange(count) for count in counts]),
+        ),
         truth=truth,
         forecasts={"model": zeros, "baseline": zeros},
-        scales=[training_scale(np.arange(9.0)[:, None], 1) for _ in errors],
+        scale=training_scale(rises.targets, 1),
     )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from darts import TimeSeries
 from my_forecast import load_run
-from my_forecast.data import SeriesSet
+from my_forecast.data import Panel
 from my_forecast.errors import UserError
 from my_forecast.run import Run
 
@@ -154,9 +154,9 @@ def test_a_frame_of_a_run_on_other_data_has_its_times_as_index(synthetic: Run) -
 
 def test_series_give_series(synthetic: Run) -> None:
     data = synthetic.load_data(5)
-    several = synthetic.forecast(data.targets)
+    several = synthetic.forecast(data.to_series())
     assert isinstance(several, list)
-    single = synthetic.forecast(data.targets[1], horizon=4)
+    single = synthetic.forecast(data.to_series()[1], horizon=4)
     assert isinstance(single, TimeSeries)
     assert len(single) == 4
     assert list(single.components) == ["value"]
@@ -167,7 +167,7 @@ def test_series_give_series(synthetic: Run) -> None:
         np.testing.assert_allclose(series.values()[:, 0], part["value"], rtol=1e-5)
         assert (series.time_index == pd.DatetimeIndex(part["time"])).all()
     with pytest.raises(UserError, match="has 4 steps, but the model reads 10"):
-        synthetic.forecast(data.targets[0][:4])
+        synthetic.forecast(data.to_series()[0][:4])
 
 
 def test_quantiles_are_components(run: Command, workdir: Path) -> None:
@@ -175,7 +175,7 @@ def test_quantiles_are_components(run: Command, workdir: Path) -> None:
     learned = ["likelihood=quantile", "quantiles=[0.05,0.25,0.5,0.75,0.95]"]
     assert run("train", *own, "model=nhits", *learned).code == 0
     loaded = load_run("latest", "cpu")
-    series = loaded.load_data(5).targets
+    series = loaded.load_data(5).to_series()
     found = loaded.forecast(series, quantiles=[0.05, 0.5, 0.95])
     assert isinstance(found, list)
     for one in found:
@@ -193,24 +193,20 @@ def test_quantiles_are_components(run: Command, workdir: Path) -> None:
 def test_a_backtest_is_that_of_the_training(panel: Run, synthetic: Run) -> None:
     for loaded in (panel, synthetic):
         tested = loaded.backtest()
-        errors = np.concatenate(
-            [
-                np.abs(forecast - truth).mean(axis=(1, 2))
-                for forecast, truth in zip(tested.forecasts["model"], tested.truth, strict=True)
-            ]
-        )
+        errors = np.abs(tested.forecasts["model"] - tested.truth)
         assert errors.mean() == pytest.approx(loaded.metrics["test"]["model"]["mae"], rel=1e-6)
     fewer = synthetic.backtest(horizon=2, stride=4)
     assert fewer.horizon == 2
-    assert set(np.diff(fewer.starts[0])) == {4}
+    for number in range(len(fewer.names)):
+        assert set(np.diff(fewer.origins.position[fewer.origins.series == number])) == {4}
 
 
 def test_series_come_with_the_covariates_of_the_training(panel: Run) -> None:
-    data: SeriesSet = panel.load_data(3)
+    data: Panel = panel.load_data(3)
     expected: Any = panel.forecast()
     found = panel.forecast(data)
     assert isinstance(found, list)
     points = np.concatenate([one["y"].values()[:, 0] for one in found])
     np.testing.assert_array_equal(points, expected["y"])
-    with pytest.raises(UserError, match=r"trained with future covariates.*SeriesSet"):
-        panel.forecast(data.targets)
+    with pytest.raises(UserError, match=r"trained with future covariates.*Panel"):
+        panel.forecast(data.to_series())

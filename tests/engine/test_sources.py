@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from my_forecast.data import (
-    SeriesSet,
+    Panel,
     fingerprint,
     load_data,
 )
@@ -20,7 +20,7 @@ from engine.series import COMMON, series_set
 
 def test_co2_is_the_embedded_series_without_its_gaps() -> None:
     data = load_data(Co2(**COMMON))
-    series = data.targets[0]
+    series = data.to_series()[0]
     assert (len(series), series.freq_str) == (2284, "W-SAT")
     assert not np.isnan(series.values()).any()
     assert series.values()[0, 0] == pytest.approx(316.1)
@@ -30,8 +30,8 @@ def test_co2_is_the_embedded_series_without_its_gaps() -> None:
     ("returned", "names"),
     [
         (series_set(9, 8), ["series 9", "series 8"]),
-        (series_set(9).targets[0], ["0"]),
-        (series_set(9, 8).targets, ["series_0000", "series_0001"]),
+        (series_set(9).to_series()[0], ["0"]),
+        (series_set(9, 8).to_series(), ["series_0000", "series_0001"]),
     ],
 )
 def test_series_come_from_a_function(
@@ -45,13 +45,13 @@ def test_series_come_from_a_function(
     monkeypatch.setitem(sys.modules, "my_data", module)
     assert load_data(settings).names == names
     monkeypatch.setattr(module, "load", lambda: 3)
-    with pytest.raises(UserError, match=r"my_data\.load: returned int. Return a SeriesSet"):
+    with pytest.raises(UserError, match=r"my_data\.load: returned int. Return a Panel"):
         load_data(settings)
 
 
 def test_synthetic_data_is_the_same_for_the_same_seed() -> None:
-    def make(seed: int) -> SeriesSet:
+    def make(seed: int) -> Panel:
         return load_data(Synthetic(**COMMON, n_series=3, length=50, noise=0.1, seed=seed))
 
     assert fingerprint(make(1)) == fingerprint(make(1)) != fingerprint(make(2))
-    assert [len(series) for series in make(1).targets] == [50, 50, 50]
+    assert make(1).targets.length.tolist() == [50, 50, 50]

@@ -1,35 +1,43 @@
 """The training, validation and test parts of series."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
-from my_forecast.data import (
-    split_data,
-)
+from my_forecast.data import Split, split_data
 from my_forecast.data.sources import Co2
 from my_forecast.errors import UserError
 
 from engine.series import COMMON, numbered, series_set, synthetic
 
 
+def ends(split: Split) -> tuple[list[int], list[int]]:
+    """Return the positions at which the training parts end and the test parts begin."""
+    return split.train_end.tolist(), split.test_start.tolist()
+
+
 def test_parts_are_cut_from_the_end_and_look_back() -> None:
     data = series_set(100, 50)
     _, split = split_data(data, Co2(**COMMON), 5, train_length=10, output_length=5)
-    assert (split.train_end, split.test_start) == ([70, 35], [80, 40])
-    validation = split.validation(data.targets, look_back=8)
-    assert validation is not None
+    assert ends(split) == ([70, 35], [80, 40])
+    train = replace(data, targets=split.train(data.targets)).to_series()
+    assert [int(part.values()[0, 0]) for part in train] == [0, 0]
+    assert [int(part.values()[-1, 0]) for part in train] == [69, 34]
+    validation = replace(data, targets=split.validation(data.targets, look_back=8)).to_series()
     assert [int(part.values()[0, 0]) for part in validation] == [62, 27]
     assert [int(part.values()[-1, 0]) for part in validation] == [79, 39]
-    test = data.since([start - 8 for start in split.test_start])
-    assert [int(part.values()[0, 0]) for part in test.targets] == [72, 32]
+    tested = data.targets.between(split.test_start - 8, data.targets.stop)
+    test = replace(data, targets=tested).to_series()
+    assert [int(part.values()[0, 0]) for part in test] == [72, 32]
+    assert [int(part.values()[-1, 0]) for part in test] == [99, 49]
 
 
 def test_a_size_may_be_a_number_of_steps() -> None:
     settings = Co2(**{**COMMON, "validation_size": 0, "test_size": 12})
     _, split = split_data(series_set(100), settings, 5, train_length=10, output_length=5)
-    assert (split.train_end, split.test_start) == ([88], [88])
-    assert split.validation(series_set(100).targets, 5) is None
+    assert ends(split) == ([88], [88])
+    assert not split.validates
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,7 @@ def test_short_series_are_listed_by_name_or_left_out() -> None:
         data, refuse.model_copy(update={"short_series": "drop"}), 5, train_length=10
     )
     assert kept.names == [data.names[0], data.names[2]]
-    assert split.test_start == [80, 80]
+    assert split.test_start.tolist() == [80, 80]
     none_left = series_set(9)
     with pytest.raises(UserError, match="1 of 1 series too short"):
         split_data(
@@ -74,17 +82,17 @@ def test_short_series_are_listed_by_name_or_left_out() -> None:
 def test_parts_begin_at_dates() -> None:
     settings = synthetic(validation_start="2024-03-01", test_start="2024-04-01T00:00")
     data, split = split_data(numbered(100, 60), settings, horizon=3)
-    for series, train_end, test_start in zip(
-        data.targets, split.train_end, split.test_start, strict=True
-    ):
-        assert series.time_index[train_end] == pd.Timestamp("2024-03-01")
-        assert series.time_index[test_start] == pd.Timestamp("2024-04-01")
+    assert (data.times[split.train_end] == pd.Timestamp("2024-03-01")).all()
+    assert (data.times[split.test_start] == pd.Timestamp("2024-04-01")).all()
+    for number, part in enumerate(replace(data, targets=split.train(data.targets)).to_series()):
+        assert part.start_time() == data.to_series()[number].start_time()
+        assert part.end_time() == pd.Timestamp("2024-02-29")
 
 
 def test_a_date_and_a_size_go_together() -> None:
     settings = synthetic(validation_size=5, test_start="2024-04-01")
     _, split = split_data(numbered(100), settings, horizon=3)
-    assert (split.train_end, split.test_start) == ([86], [91])
+    assert ends(split) == ([86], [91])
 
 
 @pytest.mark.parametrize(

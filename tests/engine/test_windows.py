@@ -4,7 +4,7 @@ import multiprocessing
 import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from darts.utils.data import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from my_forecast.data import IN_MEMORY, Scalers, SeriesSet, Split
+from my_forecast.data import IN_MEMORY, Panel, Scalers, Split
 from my_forecast.data.sources import Co2
 from my_forecast.errors import UserError
 from my_forecast.large_data.mapped import MappedArrays
 from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches, ShuffledBatches
 from my_forecast.loading.windows import WindowBatch, WindowDataset, collate_windows
+from my_forecast.modeling import fit
 from my_forecast.modeling.fit import darts_datasets
 from torch.utils.data import DataLoader
 
@@ -42,66 +43,121 @@ def make_series(
     components: int = 1,
     start: int = 0,
     freq: str = "D",
-    static: bool = False,
+    static: int = 0,
     seed: int = 0,
 ) -> TimeSeries:
-    """Return random float32 series that starts ``start`` steps after START."""
+    """Return random float32 series that starts ``start`` steps after START.
+
+    ``static`` is the number of its rows of static covariates: 0, 1 or one for each component.
+    """
     random = np.random.default_rng([length, components, start, seed])
     index = pd.date_range(START, periods=2, freq=freq)
     begin = index[0] + start * index.freq
     values = random.standard_normal((length, components)).astype(np.float32)
     series = TimeSeries(pd.date_range(begin, periods=length, freq=freq), values)
     if static:
-        covariates = pd.DataFrame({"size": random.standard_normal(1), "age": [1.0]})
+        covariates = pd.DataFrame({"size": random.standard_normal(static), "age": 1.0})
         series = series.with_static_covariates(covariates).astype(np.float32)
     return series
 
 
+@dataclass(frozen=True)
+class Example:
+    """The same windows twice: of Darts, and what those of the project are made from.
+
+    Attributes:
+        darts: Darts' dataset of all series.
+        shape: Darts' dataset of the longest series.
+        panel: all series.
+        max_samples_per_ts: of both datasets.
+    """
+
+    darts: ShiftedTorchTrainingDataset
+    shape: ShiftedTorchTrainingDataset
+    panel: Panel
+    max_samples_per_ts: int | None
+
+    def windows(self, sampling: str = "darts") -> WindowDataset:
+        """Return the windows of the project, made as a training makes them."""
+        assert WindowDataset.supports(self.darts)
+        assert WindowDataset.supports(self.shape)
+        panel = fit._weighted(self.panel, self.shape)
+        return WindowDataset(self.shape, panel, self.max_samples_per_ts, sampling)
+
+
 @st.composite
-def datasets(draw: st.DrawFn) -> ShiftedTorchTrainingDataset:
-    """Draw any Darts dataset that a model may build, on ragged series."""
+def examples(draw: st.DrawFn) -> Example:
+    """Draw any Darts dataset that a model may build, on series of different times."""
     input_length, output_length = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     shifted = draw(st.booleans())
     first_shift = max(1, input_length - output_length) if shifted else input_length
     shift = first_shift + draw(st.integers(0, 4))
     span = shift + output_length
     lengths = draw(st.lists(st.integers(span, span + 25), min_size=1, max_size=4))
-    components, static = draw(st.integers(1, 3)), draw(st.booleans())
+    starts = [draw(st.integers(5, 15)) for _ in lengths]
+    # steps of a later part, which follow the training part of each series
+    later = draw(st.integers(0, 4))
+    components = draw(st.integers(1, 3))
+    static = draw(st.sampled_from([0, 1, components]))
     freq = draw(st.sampled_from(["D", "h", "W-SUN", "MS"]))
-    targets = [make_series(n, components, 5, freq, static, seed) for seed, n in enumerate(lengths)]
 
-    def covariates() -> list[TimeSeries] | None:
+    def group(width: int, early: int, late: int, seed: int, static: int = 0) -> list[TimeSeries]:
+        return [
+            make_series(n + early + late, width, start - early, freq, static, seed + number)
+            for number, (n, start) in enumerate(zip(lengths, starts, strict=True))
+        ]
+
+    def covariates(seed: int) -> list[TimeSeries] | None:
         if not draw(st.booleans()):
             return None
         early, late = draw(st.integers(0, 5)), draw(st.integers(0, 5))
-        width = draw(st.integers(1, 3))
-        return [make_series(n + early + late, width, 5 - early, freq) for n in lengths]
+        return group(draw(st.integers(1, 3)), early, late, seed)
 
     weight: Any = draw(st.sampled_from([None, "linear", "exponential", "series"]))
     if weight == "series":
-        width = draw(st.sampled_from([1, components]))
-        weight = [make_series(n, width, 5, freq) for n in lengths]
+        weight = group(draw(st.sampled_from([1, components])), 0, 0, 30)
+    whole = group(components, 0, later, 0, static)
+    roles: dict[str, Any] = {
+        "past_covariates": covariates(10),
+        "future_covariates": covariates(20),
+        "sample_weight": weight,
+    }
+    longest = int(np.argmax(lengths))
+    known = {name: group for name, group in roles.items() if not isinstance(group, str)}
+    panel = Panel.from_series(whole, [str(number) for number in range(len(whole))], **known)
+    panel = replace(panel, targets=panel.targets.between(0, panel.targets.stop - later))
+    most = draw(st.none() | st.integers(1, 10))
     arguments: dict[str, Any] = {
-        "series": targets,
-        "past_covariates": covariates(),
-        "future_covariates": covariates(),
         "input_chunk_length": input_length,
         "output_chunk_length": output_length,
         "stride": draw(st.integers(1, 4)),
-        "max_samples_per_ts": draw(st.none() | st.integers(1, 10)),
-        "use_static_covariates": static,
-        "sample_weight": weight,
+        "max_samples_per_ts": most,
+        "use_static_covariates": static > 0,
     }
-    if shifted:
-        return ShiftedTorchTrainingDataset(shift=shift, **arguments)
-    return SequentialTorchTrainingDataset(output_chunk_shift=shift - input_length, **arguments)
+
+    def dataset(**series: Any) -> ShiftedTorchTrainingDataset:
+        if shifted:
+            return ShiftedTorchTrainingDataset(shift=shift, **series, **arguments)
+        own_shift = shift - input_length
+        return SequentialTorchTrainingDataset(output_chunk_shift=own_shift, **series, **arguments)
+
+    targets = [series[: len(series) - later] for series in whole]
+    one = {
+        name: group[longest : longest + 1] if isinstance(group, list) else group
+        for name, group in roles.items()
+    }
+    return Example(
+        darts=dataset(series=targets, **roles),
+        shape=dataset(series=targets[longest : longest + 1], **one),
+        panel=panel,
+        max_samples_per_ts=most,
+    )
 
 
 @settings(max_examples=150)
-@given(dataset=datasets())
-def test_windows_equal_those_of_darts(dataset: ShiftedTorchTrainingDataset) -> None:
-    assert WindowDataset.supports(dataset)
-    windows = WindowDataset(dataset)
+@given(example=examples())
+def test_windows_equal_those_of_darts(example: Example) -> None:
+    dataset, windows = example.darts, example.windows()
     assert len(windows) == len(dataset)
     batch = windows.__getitems__(list(range(len(dataset))))
     for number in range(len(dataset)):
@@ -118,11 +174,9 @@ def test_windows_equal_those_of_darts(dataset: ShiftedTorchTrainingDataset) -> N
 
 
 @settings(max_examples=50)
-@given(dataset=datasets())
-def test_uniform_sampling_has_each_window_of_darts_once(
-    dataset: ShiftedTorchTrainingDataset,
-) -> None:
-    windows = WindowDataset(dataset, sampling="uniform")
+@given(example=examples())
+def test_uniform_sampling_has_each_window_of_darts_once(example: Example) -> None:
+    dataset, windows = example.darts, example.windows("uniform")
 
     def content(sample: Any) -> bytes:
         values = [getattr(sample, item.name) for item in fields(sample)]
@@ -136,18 +190,25 @@ def test_uniform_sampling_has_each_window_of_darts_once(
 
 def test_a_model_builds_the_datasets_that_the_windows_are_made_from() -> None:
     """Guards the one private name of Darts that the project uses."""
-    targets = [make_series(60)]
-    split = Split(train_end=[40], test_start=[60])
+    panel = Panel.from_series([make_series(60)], ["a"])
+    split = Split(train_end=np.array([40]), test_start=np.array([60]))
     co2 = Co2(season_length=7, validation_size=0.3, test_size=0, fill="linear", scaler="none")
     for model, shift in [
         (NLinearModel(8, 4), 8),
         (RNNModel(8, training_length=12), 1),
     ]:
-        train, validation = darts_datasets(model, co2, SeriesSet(["a"], targets), split)
-        for dataset in (train, validation):
+        look_back = model.min_train_series_length - model.output_chunk_length
+        targets = split.train(panel.targets), split.validation(panel.targets, look_back)
+        parts = [replace(panel, targets=part) for part in targets]
+        train, validation = darts_datasets(model, co2, parts)
+        assert validation is not None
+        for dataset, part in zip((train, validation), parts, strict=True):
             assert WindowDataset.supports(dataset)
-            assert WindowDataset(dataset).shift == shift
+            windows = WindowDataset(dataset, part)
+            assert windows.shift == shift
+            assert len(windows) == len(dataset)
         assert len(train) == 40 - model.min_train_series_length + 1
+        assert len(validation) == 20 + look_back - model.min_train_series_length + 1
 
 
 def test_datasets_beyond_the_windows_are_left_to_darts() -> None:
@@ -167,48 +228,50 @@ def test_datasets_beyond_the_windows_are_left_to_darts() -> None:
 
 
 def test_short_series_are_named_when_the_dataset_is_built() -> None:
-    dataset = SequentialTorchTrainingDataset(
-        [make_series(20), make_series(5)], input_chunk_length=6, output_chunk_length=3
-    )
-    with pytest.raises(UserError, match=r"1 of 2 series .* 9 steps.*1 \(5\)"):
-        WindowDataset(dataset)
+    series = [make_series(20), make_series(5)]
+    with pytest.raises(UserError, match=r"1 of 2 series .* 9 steps.*: b \(5\)"):
+        WindowDataset(shape_of(series[:1]), Panel.from_series(series, ["a", "b"]))
 
 
-@pytest.mark.parametrize(("start", "length"), [(3, 17), (0, 15)])
-def test_covariates_that_do_not_cover_the_windows_are_refused(start: int, length: int) -> None:
-    dataset = SequentialTorchTrainingDataset(
-        [make_series(20)],
-        future_covariates=[make_series(length, start=start)],
-        input_chunk_length=6,
-        output_chunk_length=3,
-    )
-    with pytest.raises(UserError, match="future_covariates of series 0"):
-        WindowDataset(dataset)
+@pytest.mark.parametrize(
+    ("start", "length", "missing"), [(3, 17, "3 steps .* 0 after"), (0, 15, "0 steps .* 5 after")]
+)
+def test_covariates_that_do_not_cover_the_windows_are_refused(
+    start: int, length: int, missing: str
+) -> None:
+    series, covariates = [make_series(20)], [make_series(length, start=start)]
+    panel = Panel.from_series(series, future_covariates=covariates)
+    shape = shape_of(series, future_covariates=covariates)
+    with pytest.raises(UserError, match=f"future_covariates of series 0.* {missing}"):
+        WindowDataset(shape, panel)
 
 
 def test_values_become_float32() -> None:
-    series = make_series(20).astype(np.float64)
-    dataset = SequentialTorchTrainingDataset([series], input_chunk_length=6, output_chunk_length=3)
-    assert WindowDataset(dataset)[0].past_target.dtype == np.float32
+    series = [make_series(20).astype(np.float64)]
+    windows = WindowDataset(shape_of(series), Panel.from_series(series))
+    assert windows[0].past_target.dtype == np.float32
 
 
-def example() -> WindowDataset:
-    """Return windows with every role."""
-    covariates = [make_series(40, 2), make_series(30, 2)]
-    return WindowDataset(
-        SequentialTorchTrainingDataset(
-            [make_series(40, static=True), make_series(30, static=True)],
-            past_covariates=covariates,
-            future_covariates=covariates,
-            input_chunk_length=6,
-            output_chunk_length=3,
-            sample_weight="linear",
-        )
+def shape_of(series: list[TimeSeries], **roles: Any) -> SequentialTorchTrainingDataset:
+    """Return Darts' dataset of windows of six and three steps."""
+    return SequentialTorchTrainingDataset(
+        series, input_chunk_length=6, output_chunk_length=3, **roles
     )
 
 
+def every_role(device: str = "cpu") -> WindowDataset:
+    """Return windows of two series with every role."""
+    series = [make_series(40, static=1), make_series(30, static=1)]
+    covariates = [make_series(40, 2), make_series(30, 2)]
+    roles = {"past_covariates": covariates, "future_covariates": covariates}
+    panel = Panel.from_series(series, **roles)
+    longest = {name: group[:1] for name, group in roles.items()}
+    shape = shape_of(series[:1], sample_weight="linear", **longest)
+    return WindowDataset(shape, fit._weighted(panel, shape), device=device)
+
+
 def test_pickled_windows_are_the_same() -> None:
-    windows = example()
+    windows = every_role()
     copy = pickle.loads(pickle.dumps(windows))
     for item in fields(WindowBatch):
         torch.testing.assert_close(
@@ -219,7 +282,7 @@ def test_pickled_windows_are_the_same() -> None:
 
 @pytest.mark.parametrize("context", multiprocessing.get_all_start_methods())
 def test_workers_deliver_the_same_batches(context: str) -> None:
-    windows = example()
+    windows = every_role()
     loader = DataLoader(
         windows,
         batch_size=16,
@@ -238,29 +301,25 @@ def test_workers_deliver_the_same_batches(context: str) -> None:
 def flat_example(folder: Path | None = None, rows: int = 3000) -> WindowDataset:
     """Return windows of series that are parts of one array, in a file if a folder is given."""
     names = [str(number) for number in range(10)]
-    data = SeriesSet(names, [make_series(rows // 10, start=number) for number in range(10)])
+    series = [make_series(rows // 10, start=number) for number in range(10)]
+    data = Panel.from_series(series, names)
     storage = IN_MEMORY if folder is None else MappedArrays(folder)
     scaled = Scalers(names, None, None, None).transform(data, storage)
-    return WindowDataset(
-        SequentialTorchTrainingDataset(scaled.targets, input_chunk_length=6, output_chunk_length=3)
-    )
+    return WindowDataset(shape_of(series[:1]), scaled)
 
 
 def test_parts_of_one_array_are_not_copied() -> None:
-    data = SeriesSet(["a"], [make_series(100)])
+    data = Panel.from_series([make_series(100)], ["a"])
     scaled = Scalers(["a"], None, None, None).transform(data)
-    split = Split(train_end=[60], test_start=[80])
+    split = Split(train_end=np.array([60]), test_start=np.array([80]))
     train, validation = (
-        WindowDataset(
-            SequentialTorchTrainingDataset(group, input_chunk_length=6, output_chunk_length=3)
-        )
-        for group in (split.train(scaled.targets), split.validation(scaled.targets, 6))
+        WindowDataset(shape_of(data.to_series()), replace(scaled, targets=part))
+        for part in (split.train(scaled.targets), split.validation(scaled.targets, 6))
     )
-    series = data.targets[0].values()
+    series = data.to_series()[0].values()
+    address = scaled.targets.values.ctypes.data
     for windows, start, length in ((train, 0, 60), (validation, 54, 26)):
-        assert (
-            windows._roles["series"].values.data_ptr() == train._roles["series"].values.data_ptr()
-        )
+        assert windows._roles["targets"].values.data_ptr() == address
         assert len(windows) == length - 8
         np.testing.assert_array_equal(
             windows[len(windows) - 1].past_target, series[start : start + 6].astype(np.float32)
@@ -285,17 +344,9 @@ def test_values_in_a_file_are_sent_as_its_path(tmp_path: Path) -> None:
 
 
 def test_windows_are_gathered_on_the_device_of_the_values() -> None:
-    dataset = SequentialTorchTrainingDataset(
-        [make_series(40, static=True)],
-        future_covariates=[make_series(40)],
-        input_chunk_length=6,
-        output_chunk_length=3,
-        sample_weight="linear",
-    )
-    batch = WindowDataset(dataset, device="meta").__getitems__([0, 3])
+    batch = every_role("meta").__getitems__([0, 3])
     for item in fields(batch):
-        tensor = getattr(batch, item.name)
-        assert tensor is None or tensor.device.type == "meta"
+        assert getattr(batch, item.name).device.type == "meta", item.name
 
 
 @pytest.mark.parametrize("epoch", [0, 3])
@@ -314,11 +365,11 @@ def test_the_order_depends_on_seed_and_epoch_alone(epoch: int) -> None:
 
 
 @settings(max_examples=40)
-@given(dataset=datasets(), batch_size=st.integers(1, 40), shuffled=st.booleans())
+@given(example=examples(), batch_size=st.integers(1, 40), shuffled=st.booleans())
 def test_batches_without_a_data_loader_are_those_of_one(
-    dataset: ShiftedTorchTrainingDataset, batch_size: int, shuffled: bool
+    example: Example, batch_size: int, shuffled: bool
 ) -> None:
-    windows = WindowDataset(dataset)
+    windows = example.windows()
     order = EpochShuffle(len(windows), seed=3) if shuffled else None
     arguments: dict[str, Any] = {"batch_size": batch_size}
     if order is not None:
@@ -362,12 +413,13 @@ def main():
     from darts.utils.data import SequentialTorchTrainingDataset
     from torch.utils.data import DataLoader
 
+    from PACKAGE.data import Panel
     from PACKAGE.loading.windows import WindowDataset, collate_windows
 
     index = pd.date_range("2024-01-01", periods=30)
-    dataset = SequentialTorchTrainingDataset(TimeSeries(index, index.day.to_numpy()))
+    series = TimeSeries(index, index.day.to_numpy())
     loader = DataLoader(
-        WindowDataset(dataset),
+        WindowDataset(SequentialTorchTrainingDataset(series), Panel.from_series(series)),
         num_workers=1,
         multiprocessing_context=sys.argv[1],
         worker_init_fn=probe.report,
@@ -407,7 +459,7 @@ def test_the_loader_pins_every_tensor_of_a_batch(monkeypatch: pytest.MonkeyPatch
         return tensor.clone()
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", record)
-    batch = example().__getitems__([0, 1])
+    batch = every_role().__getitems__([0, 1])
     result = pin_memory(batch)
     assert isinstance(result, WindowBatch)
     assert len(pinned) == len(fields(WindowBatch))
@@ -415,7 +467,7 @@ def test_the_loader_pins_every_tensor_of_a_batch(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_pinned_batch_reaches_the_gpu() -> None:
-    batch = example().__getitems__([0, 1]).pin_memory()
+    batch = every_role().__getitems__([0, 1]).pin_memory()
     assert batch.past_target.is_pinned()
     assert batch.to("cuda").future_target.device.type == "cuda"
 
@@ -428,6 +480,6 @@ def test_lightning_moves_a_batch_by_its_own_method(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         WindowBatch, "to", lambda self, device: moved.append(device) or original(self, device)
     )
-    batch = move_data_to_device(example().__getitems__([0, 1]), torch.device("meta"))
+    batch = move_data_to_device(every_role().__getitems__([0, 1]), torch.device("meta"))
     assert moved == [torch.device("meta")]
     assert batch.future_target.device.type == "meta"

@@ -15,7 +15,7 @@ from my_forecast.config import (
     QuantileConfig,
 )
 from my_forecast.data import (
-    SeriesSet,
+    Panel,
     Split,
     fit_scalers,
 )
@@ -51,20 +51,23 @@ def test_a_loaded_model_forecasts_the_same(
     model_class: Any, arguments: dict[str, Any], scaler: str, tmp_path: Path
 ) -> None:
     targets = [series.astype(np.float64) + 5 for series in three_waves()]
-    data = SeriesSet(["a", "b", "c"], targets)
-    scalers = fit_scalers(data, Split([60] * 3, [60] * 3), scaler)
+    data, end = Panel.from_series(targets, ["a", "b", "c"]), np.full(3, 60)
+    scalers = fit_scalers(data, Split(end, end), scaler)
     model = model_class(8, **arguments, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
-    model.fit(scalers.transform(data).targets, dataloader_kwargs={"pin_memory": False})
+    model.fit(scalers.transform(data).to_series(), dataloader_kwargs={"pin_memory": False})
     save_bundle(tmp_path / "bundle", model, scalers)
     loaded = load_bundle(tmp_path / "bundle", f"darts.models.{model_class.__name__}", "cpu")
     # farther than the model predicts at once
     quantiles = QuantileConfig(num_samples=20)
-    before, after = (forecast(one, data, 6, quantiles) for one in (Bundle(model, scalers), loaded))
-    for one, other in zip(before, after, strict=True):
-        np.testing.assert_array_equal(one.point.values(), other.point.values())
-        assert list(one.quantiles) == ([0.1, 0.5, 0.9] if "likelihood" in arguments else [])
-        for level, values in one.quantiles.items():
-            np.testing.assert_array_equal(values.values(), other.quantiles[level].values())
+    before, after = (
+        forecast(one, data, 6, quantiles).values for one in (Bundle(model, scalers), loaded)
+    )
+    assert before.point.shape == (3, 6, 1)
+    np.testing.assert_array_equal(before.point, after.point)
+    levels, same = before.quantiles or {}, after.quantiles or {}
+    assert list(levels) == list(same) == ([0.1, 0.5, 0.9] if "likelihood" in arguments else [])
+    for level, values in levels.items():
+        np.testing.assert_array_equal(values, same[level])
 
 
 def test_the_bundle_of_a_run_holds_only_what_forecasts_need(trained: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,24 +54,24 @@ def csv(tmp_path: Path) -> Csv:
 def test_a_wide_file_is_a_series(csv: Csv) -> None:
     data = load_data(csv("time,value\n2024-01-01,1\n2024-01-02,2.5\n2024-01-03,4\n"))
     assert data.names == ["data"]
-    assert data.targets[0].freq_str == "D"
-    assert data.targets[0].values().ravel().tolist() == [1, 2.5, 4]
+    assert data.to_series()[0].freq_str == "D"
+    assert data.to_series()[0].values().ravel().tolist() == [1, 2.5, 4]
 
 
 def test_a_long_file_has_series_of_any_length(csv: Csv) -> None:
     rows = [f"a,{time},{time}" for time in range(5)] + [f"b,{time},{-time}" for time in range(2, 6)]
     data = load_data(csv("\n".join(["id,time,value", *rows]), series_column="id"))
     assert data.names == ["a", "b"]
-    assert [len(series) for series in data.targets] == [5, 4]
-    assert data.targets[1].start_time() == 2
+    assert [len(series) for series in data.to_series()] == [5, 4]
+    assert data.to_series()[1].start_time() == 2
 
 
 def test_future_covariates_continue_after_the_target(csv: Csv) -> None:
     text = "time,value,event\n1,1,0\n2,2,0\n3,3,1\n4,,1\n5,,0\n"
     data = load_data(csv(text, future_covariates_columns=["event"]))
     assert data.future_covariates is not None
-    assert len(data.targets[0]) == 3
-    assert data.future_covariates[0].values().ravel().tolist() == [0, 0, 1, 1, 0]
+    assert len(data.to_series()[0]) == 3
+    assert data.to_series("future_covariates")[0].values().ravel().tolist() == [0, 0, 1, 1, 0]
 
 
 def test_static_covariates_and_weights_are_those_of_the_rows(csv: Csv) -> None:
@@ -79,9 +80,9 @@ def test_static_covariates_and_weights_are_those_of_the_rows(csv: Csv) -> None:
     text = "\n".join(["unique_id,time,value,size,weight", *rows])
     columns = {"static_covariates_columns": ["size"], "sample_weight_column": "weight"}
     data = load_data(csv(text, **columns))
-    assert [one.static_covariates["size"].item() for one in data.targets] == [3, 4]
+    assert [one.static_covariates["size"].item() for one in data.to_series()] == [3, 4]
     assert data.sample_weight is not None
-    assert data.sample_weight[1].values().ravel().tolist() == [1, 2, 3]
+    assert data.to_series("sample_weight")[1].values().ravel().tolist() == [1, 2, 3]
 
 
 def test_parquet_files_give_what_csv_files_give(tmp_path: Path) -> None:
@@ -96,7 +97,8 @@ def test_parquet_files_give_what_csv_files_give(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fill", "expected"),
     [
-        ("linear", [1, 2, 3, 4, 3.5, 3]),
+        # 3 is the test part: nothing before it is filled from there
+        ("linear", [1, 2, 3, 4, 4, 3]),
         ("zero", [1, 0, 3, 4, 0, 3]),
         ("seasonal", [1, 4, 3, 4, 3, 3]),
     ],
@@ -104,7 +106,7 @@ def test_parquet_files_give_what_csv_files_give(tmp_path: Path) -> None:
 def test_gaps_are_filled(fill: str, expected: list[float], csv: Csv) -> None:
     text = "time,value\n1,1\n2,\n3,3\n4,4\n5,\n6,3\n"
     data = load_data(csv(text, fill=fill, season_length=2))
-    assert data.targets[0].values().ravel().tolist() == expected
+    assert data.to_series()[0].values().ravel().tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -144,18 +146,18 @@ def test_a_function_may_return_series(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "my_data", module)
     monkeypatch.setattr(module, "load", three_waves, raising=False)
     data = load_data(source)
-    assert data.targets == three_waves()
+    assert data.to_series() == three_waves()
     assert len(set(data.names)) == 3
 
 
 def test_parts_are_cut_from_the_end() -> None:
     source = FunctionSource(function="conftest.three_waves", **COMMON)
     data, split = split_data(load_data(source), source, horizon=5)
-    assert (split.train_end, split.test_start) == ([54] * 3, [64] * 3)
-    assert split.train(data.targets)[0] == data.targets[0][:54]
-    validation = split.validation(data.targets, look_back=7)
-    assert validation is not None
-    assert validation[0] == data.targets[0][47:64]
+    assert (split.train_end.tolist(), split.test_start.tolist()) == ([54] * 3, [64] * 3)
+    train = replace(data, targets=split.train(data.targets))
+    assert train.to_series()[0] == data.to_series()[0][:54]
+    validation = replace(data, targets=split.validation(data.targets, look_back=7))
+    assert validation.to_series()[0] == data.to_series()[0][47:64]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from my_forecast.commands.train import (
 )
 from my_forecast.data import (
     SCALERS,
-    SeriesSet,
+    Panel,
     Split,
     fit_scalers,
 )
@@ -35,16 +35,14 @@ def test_scalers_are_fitted_on_the_training_part(kind: str, fit: str) -> None:
     days = pd.date_range("2024-01-01", periods=60, freq="D")
     random = np.random.default_rng(0)
     targets = [TimeSeries(days, 5 + random.random((60, 1))) for _ in range(2)]
-    split = Split(train_end=[40, 30], test_start=[50, 40])
+    split = Split(train_end=np.array([40, 30]), test_start=np.array([50, 40]))
     later = [changed(one, end) for one, end in zip(targets, split.train_end, strict=True)]
-    scalers, others = (
-        fit_scalers(SeriesSet(["a", "b"], one, future_covariates=one), split, kind, fit)
-        for one in (targets, later)
+    data, other = (
+        Panel.from_series(one, ["a", "b"], future_covariates=one) for one in (targets, later)
     )
-    data = SeriesSet(["a", "b"], targets, future_covariates=targets)
-    scaled, expected = scalers.transform(data), others.transform(data)
-    assert scaled.targets == expected.targets
-    assert scaled.future_covariates == expected.future_covariates
+    scaled, expected = (fit_scalers(one, split, kind, fit).transform(data) for one in (data, other))
+    for role in ("targets", "future_covariates"):
+        assert scaled.to_series(role) == expected.to_series(role)
 
 
 def test_training_does_not_depend_on_the_test_part(
@@ -68,13 +66,18 @@ def test_a_forecast_does_not_depend_on_what_comes_after_its_origin(trained: Path
     run = load_run(trained, "cpu")
     spec = run.backtest_spec(stride=1)
     data, split = run.split(run.load_data(spec.horizon), spec.horizon)
-    origin = split.test_start[0] + 3
-    later = replace(data, targets=[changed(one, origin) for one in data.targets])
-    found, other = (backtest(run.bundle, one, split, spec) for one in (data, later))
-    for name, forecasts in found.forecasts.items():
-        for number, values in enumerate(forecasts):
-            known = found.origins[number] <= origin
-            assert known.sum() == 4
-            again = other.forecasts[name][number]
-            np.testing.assert_array_equal(values[known], again[known])
-            assert not np.array_equal(values[~known], again[~known])
+    # both series begin and end on the same day
+    origin = int(split.test_start[0]) + 3
+    later = [changed(one, origin) for one in data.to_series()]
+    targets = Panel.from_series(later, data.names).targets
+    found, other = (
+        backtest(run.bundle, one, split, spec) for one in (data, replace(data, targets=targets))
+    )
+    known = found.origins.position <= origin
+    assert np.bincount(found.origins.series[known]).tolist() == [4, 4]
+    for name, values in found.forecasts.items():
+        again = other.forecasts[name]
+        np.testing.assert_array_equal(values[known], again[known])
+        for number in range(len(data.names)):
+            after = ~known & (found.origins.series == number)
+            assert not np.array_equal(values[after], again[after])

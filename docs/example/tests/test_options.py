@@ -33,6 +33,7 @@ EXTRA = {
     "data=etth1": ["data.path=etth1.csv"],
     "data=function": ["data.function=conftest.three_waves"],
     "data=parquet": ["data.path=series.parquet"],
+    "data=store": ["data.path=store"],
     "data=synthetic": SYNTHETIC,
     "experiment=etth1_dlinear": ETTH1,
     "experiment=etth1_nlinear": ETTH1,
@@ -79,6 +80,10 @@ def test_every_option_trains(option: str, config: Config, workdir: Path) -> None
     if option.startswith("experiment="):
         fast.remove("model=tide")
     write_files(workdir)
+    if option == "data=store":
+        from my_forecast.large_data import prepare
+
+        prepare(config("data.path=series.parquet", "store=store", name="prepare"))
     composed = config(*fast, *chosen)
     if missing := OmegaConf.missing_keys(composed):
         pytest.skip(f"give {', '.join(missing)} a value in EXTRA")

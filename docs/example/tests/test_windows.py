@@ -3,7 +3,7 @@
 import pickle
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from darts.models import NLinearModel, RNNModel, TiDEModel
 from darts.utils.data import TorchTrainingDataset
 from torch.utils.data import DataLoader
 
+from my_forecast.config import (
+    TrainConfig,
+)
 from my_forecast.data import (
-    SeriesSet,
+    Panel,
+    Scalers,
     Split,
-    with_static,
 )
 from my_forecast.data.sources import (
     Synthetic,
@@ -26,17 +29,22 @@ from my_forecast.data.sources import (
 from my_forecast.loading.epoch_order import (
     EpochShuffle,
 )
+from my_forecast.loading.hardware import (
+    detect_hardware,
+)
 from my_forecast.loading.windows import (
     WindowBatch,
     WindowDataset,
     collate_windows,
 )
 from my_forecast.modeling.fit import (
+    Prepared,
     darts_datasets,
+    make_windows,
     supported_covariates,
 )
 
-LENGTHS = [50, 40]
+LENGTHS, STARTS = [40, 50, 45], [4, 0, 7]
 MODELS = {
     "NLinear": (NLinearModel(8, 4), 8),
     "RNN": (RNNModel(8, training_length=12), 1),
@@ -44,38 +52,80 @@ MODELS = {
 }
 
 
-def panel() -> SeriesSet:
-    """Return series of different length, with every kind of covariates and weights."""
+def panel() -> Panel:
+    """Return series of different times, with every kind of covariates and weights."""
     random = np.random.default_rng(0)
 
     def group(width: int, ahead: int = 0) -> list[TimeSeries]:
-        days = [pd.date_range("2024-01-01", periods=n + ahead, freq="D") for n in LENGTHS]
-        return [TimeSeries(time, random.random((len(time), width), np.float32)) for time in days]
+        days = pd.date_range("2024-01-01", periods=70, freq="D")
+        times = [days[at : at + n + ahead] for at, n in zip(STARTS, LENGTHS, strict=True)]
+        return [TimeSeries(time, random.random((len(time), width), np.float32)) for time in times]
 
-    static = [pd.DataFrame({"size": np.float32([number])}) for number in range(len(LENGTHS))]
-    targets = with_static(group(2), static)
-    return SeriesSet(["a", "b"], targets, group(1, ahead=9), group(2, ahead=9), group(1))
+    targets = [
+        series.with_static_covariates(pd.DataFrame({"size": np.array([number], np.float32)}))
+        for number, series in enumerate(group(2))
+    ]
+    return Panel.from_series(
+        targets, ["a", "b", "c"], group(1, ahead=9), group(2, ahead=9), group(1)
+    )
+
+
+def source(**changes: Any) -> Synthetic:
+    """Return a config with the choices of how windows are made."""
+    values = {"season_length": 7, "validation_size": 10, "test_size": 5}
+    choices = {"fill": "forbid", "scaler": "none"}
+    return Synthetic(n_series=1, length=50, noise=0, seed=0, **values, **choices, **changes)
+
+
+def windows_of(name: str, **changes: Any) -> list[WindowDataset]:
+    """Return the training and the validation windows of a model, as a run makes them."""
+    model, _ = MODELS[name]
+    data = supported_covariates(model, panel())
+    if "sample_weight" in changes:
+        data = replace(data, sample_weight=None)
+    test_start = data.targets.stop - 5
+    scalers = Scalers(data.names, None, None, None)
+    # the values are float32 already
+    prepared = Prepared(data, Split(test_start - 10, test_start), scalers, scaled=data)
+    config = TrainConfig.model_construct(data=source(**changes))
+    found = make_windows(model, config, prepared, detect_hardware("cpu"))
+    assert all(isinstance(one, WindowDataset) for one in found)
+    return list(found)
 
 
 def datasets(name: str, **changes: Any) -> tuple[TorchTrainingDataset, TorchTrainingDataset]:
-    """Let a model build Darts' datasets for training and validation."""
-    values = {"season_length": 7, "validation_size": 10, "test_size": 5}
-    choices = {"fill": "forbid", "scaler": "none"}
-    source = Synthetic(n_series=1, length=50, noise=0, seed=0, **values, **choices, **changes)
+    """Let a model build Darts' datasets of all series, for training and validation."""
     model, _ = MODELS[name]
-    split = Split([length - 15 for length in LENGTHS], [length - 5 for length in LENGTHS])
-    train, validation = darts_datasets(model, source, supported_covariates(model, panel()), split)
+    data = supported_covariates(model, panel())
+    roles = {role: data.to_series(role) for role in data.roles}
+    targets, weights = roles.pop("targets"), roles.pop("sample_weight")
+    if "sample_weight" not in changes:
+        roles["sample_weight"] = weights
+    look_back = model.min_train_series_length - model.output_chunk_length
+    train = Panel.from_series([one[:-15] for one in targets], data.names, **roles)
+    roles.pop("sample_weight", None)
+    last = [one[-15 - look_back : -5] for one in targets]
+    parts = [train, Panel.from_series(last, data.names, **roles)]
+    training, validation = darts_datasets(model, source(**changes), parts)
     assert validation is not None
-    return train, validation
+    return training, validation
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("changes", [{}, {"window_stride": 3, "max_samples_per_ts": 4}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"window_stride": 3, "max_samples_per_ts": 4},
+        {"sample_weight": "linear"},
+        {"sample_weight": "exponential"},
+    ],
+)
 def test_windows_are_those_of_darts(name: str, changes: dict[str, Any]) -> None:
     """Guards the private method of Darts that the project calls, too."""
-    for dataset in datasets(name, **changes):
+    pairs = zip(datasets(name, **changes), windows_of(name, **changes), strict=True)
+    for dataset, windows in pairs:
         assert WindowDataset.supports(dataset)
-        windows = WindowDataset(dataset)
         assert windows.shift == MODELS[name][1]
         assert len(windows) == len(dataset)
         batch = windows.__getitems__(range(len(windows)))
@@ -85,12 +135,12 @@ def test_windows_are_those_of_darts(name: str, changes: dict[str, Any]) -> None:
                 want, found = getattr(expected, item.name), getattr(batch, item.name)
                 assert (want is None) == (found is None), item.name
                 if want is not None:
+                    want = want.astype(np.float32)
                     np.testing.assert_array_equal(found[number].numpy(), want, item.name)
 
 
 def test_uniform_sampling_has_each_window_once() -> None:
-    train, _ = datasets("TiDE")
-    windows = WindowDataset(train, sampling="uniform")
+    windows, _ = windows_of("TiDE", sampling="uniform")
     assert len(windows) == sum(length - 15 - 12 + 1 for length in LENGTHS)
     batch = windows.__getitems__(range(len(windows)))
     assert len(torch.unique(batch.past_target, dim=0)) == len(windows)
@@ -98,7 +148,7 @@ def test_uniform_sampling_has_each_window_once() -> None:
 
 def test_pickled_windows_are_small_and_the_same() -> None:
     """Spawned workers receive the windows as a pickle."""
-    windows = WindowDataset(datasets("TiDE")[0])
+    windows = windows_of("TiDE")[0]
     copy = pickle.loads(pickle.dumps(windows))
     batch, other = (one.__getitems__([0, 7, 20]) for one in (windows, copy))
     for name, tensor in batch.tensors().items():
@@ -106,7 +156,7 @@ def test_pickled_windows_are_small_and_the_same() -> None:
 
 
 def test_spawned_workers_return_the_same_batches() -> None:
-    windows = WindowDataset(datasets("TiDE")[0])
+    windows = windows_of("TiDE")[0]
     loader = DataLoader(
         windows,
         batch_size=16,

@@ -253,6 +253,7 @@ class PredictConfig(CommandConfig):
     quantiles: Quantiles | None
     num_samples: Positive | None
     intervals: Node | None = None
+    writer: Node | None = None
 
 
 AnyTrainConfig = TypeVar("AnyTrainConfig", bound=TrainConfig)
@@ -280,8 +281,11 @@ def read_train_config(path: Path) -> TrainConfig:
 
 def command_config(config: DictConfig, schema: type[AnyCommandConfig]) -> AnyCommandConfig:
     """Check the config of another command; raises UserError as ``train_config`` does."""
-    problems: list[str] = []
-    return _accepted(_checked(schema, plain(config), problems), problems)
+    values, problems, nested = plain(config), list[str](), list[str]()
+    if "data" in values:
+        values |= {"data": _data(values, nested)}
+    checked = _checked(schema, values, problems)
+    return _accepted(checked, problems + nested)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -324,16 +328,20 @@ def _instantiate(node: Mapping[str, Any]) -> Any:
 
 def _train_config(values: dict[str, Any], schema: type[AnyTrainConfig]) -> AnyTrainConfig:
     nested: list[str] = []
-    source = values.get("data") or {}
-    data = _checked(_source(source), source, nested, "data.")
+    data = _data(values, nested)
     _checked(ModelArguments, values.get("model") or {}, nested, "model.")
     _checked(TrainerArguments, values.get("trainer") or {}, nested, "trainer.")
-    # a source that is wrong must not be reported twice
-    values = {**values, "data": data or DataConfig.model_construct()}
     problems: list[str] = []
-    checked = _checked(schema, values, problems)
+    checked = _checked(schema, {**values, "data": data}, problems)
     # first the keys that others repeat, such as horizon
     return _accepted(checked, problems + nested)
+
+
+def _data(values: dict[str, Any], problems: list[str]) -> DataConfig:
+    """Return the checked source; one with problems is replaced, so that they come only once."""
+    source = values.get("data") or {}
+    checked = _checked(_source(source), source, problems, "data.")
+    return checked or DataConfig.model_construct()
 
 
 def _source(values: dict[str, Any]) -> type[DataConfig]:

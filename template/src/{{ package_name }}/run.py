@@ -10,18 +10,18 @@ import pandas as pd
 from darts import TimeSeries
 
 from .config import QuantileConfig, TrainConfig, read_train_config
-from .data import Scalers, SeriesSet, Split, load_data, split_data
+from .data import Panel, Scalers, Split, Steps, load_data, split_data
 from .data.files import FileSource, load_frame
 from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
-from .evaluation.forecast import Forecast, forecast, forecast_table
+from .evaluation.forecast import FutureForecast, forecast
 from .evaluation.inference import Calibration
 from .loading.hardware import resolve_accelerator
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
 from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, find_run, read_json
 
-Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | SeriesSet | pd.DataFrame | None
+Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | Panel | pd.DataFrame | None
 
 
 def load_run(run: str | Path = "latest", accelerator: str = "auto") -> "Run":
@@ -89,7 +89,7 @@ class Run:
         """Forecast the steps after the end of the data, in its original unit.
 
         Args:
-            data: a series or several; a SeriesSet, with covariates; or a data frame with the
+            data: a series or several; a Panel, with covariates; or a data frame with the
                 columns of the files that the run was trained on, otherwise with the times as index;
                 None for the run's own data.
             horizon: number of steps; None for that of the run.
@@ -103,12 +103,12 @@ class Run:
             UserError: when the data does not fit the run, or is too short.
         """
         horizon = horizon or self.config.horizon
-        series = self._series_set(data, horizon)
-        forecasts = self.forecasts(series, horizon, self.quantile_config(quantiles))
+        panel = self._panel(data, horizon)
+        found = self.forecasts(panel, horizon, self.quantile_config(quantiles))
         if data is None or isinstance(data, pd.DataFrame):
-            return forecast_table(series.names, forecasts)
-        found = [one.as_series() for one in forecasts]
-        return found[0] if isinstance(data, TimeSeries) else found
+            return found.table()
+        series = found.to_series()
+        return series[0] if isinstance(data, TimeSeries) else series
 
     def backtest(self, horizon: int | None = None, stride: int | None = None) -> Backtest:
         """Forecast from every ``stride``-th origin of the test part, beside the baseline."""
@@ -118,7 +118,7 @@ class Run:
 
     def load_data(
         self, horizon: int, path: str | None = None, future_path: str | None = None
-    ) -> SeriesSet:
+    ) -> Panel:
         """Load the data of the run, or newer data with the same columns.
 
         Args:
@@ -138,7 +138,7 @@ class Run:
         future = Path(future_path) if future_path is not None else None
         return self._matching(load_data(source, ahead=self._ahead(horizon), future=future))
 
-    def split(self, data: SeriesSet, horizon: int) -> tuple[SeriesSet, Split]:
+    def split(self, data: Panel, horizon: int) -> tuple[Panel, Split]:
         """Divide data as in the training, for test forecasts of ``horizon`` steps."""
         return split_data(
             data,
@@ -172,18 +172,19 @@ class Run:
 
     def forecasts(
         self,
-        data: SeriesSet,
+        data: Panel,
         horizon: int,
         quantiles: QuantileConfig,
         calibration: Calibration | None = None,
-    ) -> list[Forecast]:
+        numbers: Steps | None = None,
+    ) -> FutureForecast:
         """Forecast as ``forecast`` does, from and to the types that the commands use."""
-        return forecast(self.bundle, data, horizon, quantiles, calibration)
+        return forecast(self.bundle, data, horizon, quantiles, calibration, numbers)
 
     def _ahead(self, horizon: int) -> int:
         return steps_ahead(self.model, horizon)
 
-    def _matching(self, data: SeriesSet) -> SeriesSet:
+    def _matching(self, data: Panel) -> Panel:
         data = self.bundle.match(data, drop=self.config.data.short_series == "drop")
         data = supported_covariates(self.model, data)
         for role in ("past", "future"):
@@ -191,20 +192,20 @@ class Run:
             if getattr(self.model, f"uses_{name}") and getattr(data, name) is None:
                 raise UserError(
                     f"The run was trained with {role} covariates, which the data lacks. Add them "
-                    "to the data frame, or as a SeriesSet."
+                    "to the data frame, or as a Panel."
                 )
         return data
 
-    def _series_set(self, data: Data, horizon: int) -> SeriesSet:
+    def _panel(self, data: Data, horizon: int) -> Panel:
         if data is None:
             return self.load_data(horizon)
         if isinstance(data, pd.DataFrame):
             if isinstance(self.config.data, FileSource):
                 return self._matching(load_frame(self.config.data, data, self._ahead(horizon)))
             data = TimeSeries.from_dataframe(data)
-        if not isinstance(data, SeriesSet):
+        if not isinstance(data, Panel):
             series = [data] if isinstance(data, TimeSeries) else list(data)
             known = self.scalers.names
             names = known if len(known) == len(series) else [str(n) for n in range(len(series))]
-            data = SeriesSet(names, series)
+            data = Panel.from_series(series, names)
         return self._matching(data)

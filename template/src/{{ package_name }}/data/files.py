@@ -2,28 +2,30 @@
 
 import csv
 import difflib
+import re
 from abc import abstractmethod
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 import polars as pl
 from polars.exceptions import NoDataError, PolarsError
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from ..errors import UserError
-from .builder import ROW, Columns, File, SeriesBuilder
+from .builder import ROW, Columns, File, PanelBuilder
 from .checks import Problems
-from .series import SeriesSet
+from .panel import Panel, Storage
 from .sources import Source, load_data
-from .storage import Storage
 
 # the value of data.series_column that stands for SERIES, if there is such a column
 AUTO = "auto"
 SERIES = "unique_id"
+# the column of times in a data frame that a function returns
+TIME = "ds"
 # names of columns that a message lists
 SHOWN = 20
 # of columns, other than a comma
@@ -31,6 +33,7 @@ SEPARATORS = ";\t|"
 # cells of CSV files that stand for a missing value, as in pandas, and for numbers
 MISSING = ["NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nan", "NaN"]
 BOOLEANS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
+_ENCODINGS = "Set data.encoding, such as cp1252 (Excel in Western Europe) or gbk (in China)."
 
 # YAML reads a column named 2024 as a number
 Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True)]
@@ -80,6 +83,10 @@ class FileSource(Source):
             ValueError: with two texts, why it cannot be read and what to do.
         """
 
+    def paths(self) -> list[Path]:
+        """Return the files; raises UserError if there are none."""
+        return _find_files(_listed(self.path), self.suffix)
+
     def has_dates(self, times: pl.LazyFrame) -> bool:
         """Return whether the times in the only column are dates, and not whole numbers."""
         return not times.collect_schema().dtypes()[0].is_integer()
@@ -100,9 +107,9 @@ class FileSource(Source):
         """Return floats; null where a cell is not a number, NaN or null where it is missing."""
         return cells if cells.dtype == pl.Float32 else cells.cast(pl.Float64)
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return the series that have regular times; see ``Source.read``."""
-        paths = _find_files(_listed(self.path), self.suffix)
+        paths = self.paths()
         names = _names_of_files(paths)
         if future is not None:
             self._check_future(future, paths)
@@ -144,12 +151,8 @@ class FileSource(Source):
                 subject=f"column {columns.time!r}",
             )
             problems.refuse()
-        builder = SeriesBuilder(self, columns, files, storage, problems)
-        for number, file in enumerate(files):
-            builder.append(file, number)
-        if future is not None and files[-1].path == future:
-            builder.check_future(files[-1], len(files) - 1)
-        return builder.series()
+        continued = files[-1] if files[-1].path == future else None
+        return PanelBuilder(self, files, storage, problems).build(continued)
 
     def _columns(self, present: pl.Schema) -> Columns:
         roles = {
@@ -249,13 +252,15 @@ class CsvFiles(FileSource):
     time_format: str | None = None
     separator: Character = ","
     decimal: Character = "."
+    thousands: Character | None = None
+    encoding: Text = AUTO
 
     def open(self, path: Path) -> pl.LazyFrame:
         """Return all cells as text, except static covariates that are numbers."""
-        check = f"Check the file, its encoding (UTF-8) and data.separator={self.separator!r}."
+        check = f"Check the file, data.encoding and data.separator={self.separator!r}."
         try:
             frame = pl.read_csv(
-                path,
+                self._utf8(path),
                 separator=self.separator,
                 infer_schema=False,
                 row_index_name=ROW,
@@ -263,11 +268,20 @@ class CsvFiles(FileSource):
             )
         except NoDataError as error:
             raise ValueError("the file is empty", "Add a header and rows.") from error
+        except UnicodeDecodeError as error:
+            what = f"not in the encoding {error.encoding} (byte {error.start})"
+            raise ValueError(what, _ENCODINGS) from error
         except (OSError, PolarsError) as error:
-            reason = _too_long_row(path, self.separator) or str(error).splitlines()[0]
+            reason = str(error).splitlines()[0]
+            if "utf-8" in reason:
+                raise ValueError("not in the encoding utf-8", _ENCODINGS) from error
+            reason = _too_long_row(path, self.separator) or reason
             raise ValueError(f"not readable as CSV ({reason})", check) from error
         if any("\0" in name for name in frame.columns):
             raise ValueError("not readable as CSV (NUL characters in the header)", check)
+        if twice := [name for name in frame.columns if "_duplicated_" in name]:
+            name = twice[0].partition("_duplicated_")[0]
+            raise ValueError(f"two columns are called {name!r}", "Rename or remove one of them.")
         cells = pl.exclude(ROW)
         frame = frame.with_columns(cells.str.strip_chars().replace("", None))
         frame = frame.filter(pl.any_horizontal(cells.is_not_null()))
@@ -275,6 +289,27 @@ class CsvFiles(FileSource):
         for column in set(self.static_covariates_columns) & set(frame.columns) - names:
             frame = frame.with_columns(_numbers_or_texts(frame[column]))
         return frame.lazy()
+
+    def _utf8(self, path: Path) -> Path | bytes:
+        """Return a file in UTF-8, or the content of any other file."""
+        with path.open("rb") as file:
+            mark = file.read(2)
+        encoding = self.encoding
+        if encoding == AUTO:
+            encoding = "utf-16" if mark in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
+        if lookup(encoding).name == "utf-8":
+            return path
+        return path.read_text(encoding=encoding).encode()
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            return name if name == AUTO else lookup(name).name
+        except LookupError as error:
+            raise ValueError(
+                "is not an encoding of Python, such as utf-8, cp1252 or gbk"
+            ) from error
 
     def has_dates(self, times: pl.LazyFrame) -> bool:
         """Return whether a format is set, or some times are not numbers."""
@@ -308,8 +343,13 @@ class CsvFiles(FileSource):
     def numbers(self, cells: pl.Series) -> pl.Series:
         """Parse text."""
         texts = cells.cast(pl.String)
+        if self.thousands is not None:
+            mark, point = re.escape(self.thousands), re.escape(self.decimal)
+            grouped = "^[+-]?[0-9]{1,3}(?:" + mark + "[0-9]{3})+(?:" + point + "[0-9]*)?$"
+            plain = texts.str.replace_all(self.thousands, "", literal=True)
+            texts = plain.zip_with(texts.str.contains(grouped), texts)
         if self.decimal != ".":
-            # a full stop then separates thousands, which is not supported
+            # a full stop is then no decimal point
             texts = texts.str.replace_all(".", "_", literal=True)
             texts = texts.str.replace(self.decimal, ".", literal=True)
         numbers = texts.cast(pl.Float64, strict=False)
@@ -336,16 +376,28 @@ class ParquetFiles(FileSource):
         return frame
 
 
-class _FrameFile(ParquetFiles):
-    """A data frame, stored as a Parquet file for a moment."""
+class FrameSource(ParquetFiles):
+    """A data frame with the columns of a file; times and numbers are not text."""
 
-    @property
-    def title(self) -> str:
-        """Return what messages call it."""
-        return "data frame"
+    path: Text | Texts = "data frame"
+    _frame: pl.DataFrame = PrivateAttr()
+
+    def with_frame(self, frame: pd.DataFrame | pl.DataFrame) -> "FrameSource":
+        """Set the data frame, and return this source."""
+        found = pl.from_pandas(frame) if isinstance(frame, pd.DataFrame) else frame
+        self._frame = found.with_row_index(ROW, offset=1)
+        return self
+
+    def paths(self) -> list[Path]:
+        """Return what messages call the data frame."""
+        return [Path("data frame")]
+
+    def open(self, path: Path) -> pl.LazyFrame:
+        """Return the rows of the data frame."""
+        return self._frame.lazy()
 
 
-def load_frame(config: FileSource, frame: pd.DataFrame, ahead: int = 0) -> SeriesSet:
+def load_frame(config: FileSource, frame: pd.DataFrame | pl.DataFrame, ahead: int = 0) -> Panel:
     """Load the series of a data frame as if it were a file of a source; see ``load_data``.
 
     Args:
@@ -353,11 +405,9 @@ def load_frame(config: FileSource, frame: pd.DataFrame, ahead: int = 0) -> Serie
         frame: with these columns; times and numbers are not text.
         ahead: steps after the end of the series for which ``data.calendar`` is needed.
     """
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder) / "frame.parquet"
-        frame.to_parquet(path, index=False)
-        keys = config.model_dump(by_alias=True, include=set(_FrameFile.model_fields))
-        return load_data(_FrameFile(**{**keys, "path": str(path)}), ahead=ahead)
+    shared = set(FrameSource.model_fields) - {"path"}
+    source = FrameSource.model_validate(config.model_dump(by_alias=True, include=shared))
+    return load_data(source.with_frame(frame), ahead=ahead)
 
 
 def _find_files(names: Sequence[str], suffix: str) -> list[Path]:
@@ -391,7 +441,7 @@ def _listed(value: str | list[str] | None) -> list[str]:
 
 def _too_long_row(path: Path, separator: str) -> str | None:
     """Return which row has more fields than the header, None if there is no such row."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=separator)
         header = next(rows, [])
         for row in rows:

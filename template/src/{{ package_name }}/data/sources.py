@@ -1,14 +1,16 @@
 """Data sources, and what is done to the series of every one of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from darts import TimeSeries, concatenate
 from darts.utils.timeseries_generation import datetime_attribute_timeseries, holidays_timeseries
-from darts.utils.utils import generate_index
 from hydra.utils import get_method
 from pydantic import Field, field_validator
 
@@ -16,10 +18,9 @@ from ..config import DataConfig
 from ..errors import UserError
 from .checks import Problems
 from .gaps import fill_gaps, warn_of_constants
+from .panel import IN_MEMORY, Panel, SeriesArray, Storage
 from .scaling import SCALERS
-from .series import SeriesSet
 from .split import cut_after, split_components
-from .storage import IN_MEMORY, Storage
 
 # days for which the events of the synthetic data are known ahead
 DAYS_AHEAD = 90
@@ -31,8 +32,8 @@ class Source(DataConfig, ABC):
     """A data source: its fields are the keys of its YAML file in ``conf/data``."""
 
     @abstractmethod
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
-        """Return the series as they are, with NaN for missing values.
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
+        """Return the series as they are, with NaN for missing values, which are filled in place.
 
         Args:
             storage: makes the arrays for the values of large data.
@@ -50,7 +51,7 @@ class Source(DataConfig, ABC):
 
 def load_data(
     config: DataConfig, storage: Storage = IN_MEMORY, ahead: int = 0, future: Path | None = None
-) -> SeriesSet:
+) -> Panel:
     """Load the series of a source, and fill their gaps as ``config.fill`` says.
 
     Args:
@@ -66,20 +67,38 @@ def load_data(
         DataError: listing everything that is wrong with the data.
         UserError: if a setting does not fit the data.
     """
+    panel, problems = read_data(config, storage, future)
+    panel = fill_gaps(panel, config, problems)
+    problems.refuse()
+    warn_of_constants(panel)
+    panel = _with_calendar(panel, config, ahead, storage)
+    finished = {
+        role: replace(array, values=storage.finish(array.values))
+        for role, array in panel.roles.items()
+    }
+    return panel.with_roles(finished)
+
+
+def read_data(
+    config: DataConfig, storage: Storage, future: Path | None = None
+) -> tuple[Panel, Problems]:
+    """Read the series of a source, with NaN for missing values, and return the problems so far.
+
+    Raises:
+        DataError: if no series can be read.
+        UserError: if a setting does not fit the data.
+    """
     assert isinstance(config, Source)
     problems = Problems(config.title)
-    data = config.read(storage, problems, future)
-    if not data.names:
+    panel = config.read(storage, problems, future)
+    if not panel.names:
         problems.refuse()
-    problems.several |= len(data.names) > 1
+    problems.several |= len(panel.names) > 1
     if config.end is not None:
-        data = cut_after(data, config.end, problems)
+        panel = cut_after(panel, config.end, problems)
     if config.component_series:
-        data = split_components(data)
-    data = fill_gaps(data, config, problems)
-    problems.refuse()
-    warn_of_constants(data)
-    return _with_calendar(data, config, ahead)
+        panel = split_components(panel, storage)
+    return panel, problems
 
 
 class Co2(Source):
@@ -88,11 +107,11 @@ class Co2(Source):
     Source: Keeling and Whorf (2004), as embedded in ``statsmodels.datasets.co2``.
     """
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
-        """Return one series."""
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
+        """Return one series; see ``Source.read``."""
         from statsmodels.datasets import co2
 
-        return SeriesSet(["co2"], [TimeSeries.from_dataframe(co2.load_pandas().data)])
+        return Panel.from_series(TimeSeries.from_dataframe(co2.load_pandas().data), ["co2"])
 
 
 class Synthetic(Source):
@@ -103,7 +122,7 @@ class Synthetic(Source):
     noise: float
     seed: int
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return the series, with events that are known ``DAYS_AHEAD`` days ahead."""
         random = np.random.default_rng(self.seed)
         days = np.arange(self.length)
@@ -118,58 +137,89 @@ class Synthetic(Source):
             targets.append(TimeSeries(index[: self.length], values, components=["value"]))
             events.append(TimeSeries(index, event, components=["event"]))
         names = [f"series_{number:04d}" for number in range(self.n_series)]
-        return SeriesSet(names, targets, future_covariates=events)
+        return Panel.from_series(targets, names, future_covariates=events)
 
 
 class FunctionSource(Source):
     """Series that a function of your own returns."""
 
     function: str
+    arguments: dict[str, Any] = {}
 
     @property
     def title(self) -> str:
         """Return the name of the function."""
         return self.function
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
-        """Call the function, without arguments."""
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
+        """Call the function with ``data.arguments``; see ``Source.read``.
+
+        A data frame has the columns ``ds`` with times and, for several series, ``unique_id``; all
+        others are targets.
+        """
         try:
             function = get_method(self.function)
         except Exception as error:
             raise UserError(f"data.function: cannot import {self.function!r} ({error}).") from error
-        return SeriesSet.from_series(function(), self.function)
+        found = function(**self.arguments)
+        if isinstance(found, Panel):
+            # its own arrays, because gaps are filled in place
+            copies = {
+                role: replace(array, values=array.values.copy())
+                for role, array in found.roles.items()
+            }
+            return found.with_roles(copies)
+        if isinstance(found, pd.DataFrame | pl.DataFrame):
+            from .files import SERIES, TIME, FrameSource
+
+            targets = [str(name) for name in found.columns if name not in (SERIES, TIME)]
+            own = self.model_dump(include=set(DataConfig.model_fields) - {"target_"})
+            columns = {"time_column": TIME, "target_columns": targets}
+            source = FrameSource.model_validate(own | columns).with_frame(found)
+            return source.read(storage, problems, future)
+        series = list(found) if isinstance(found, Sequence) else [found]
+        if not series or not all(isinstance(one, TimeSeries) for one in series):
+            raise UserError(
+                f"{self.function}: returned {type(found).__name__}. Return a Panel, a TimeSeries, "
+                "a list of TimeSeries, or a data frame."
+            )
+        return Panel.from_series(series)
 
 
-def _with_calendar(data: SeriesSet, config: Source, ahead: int) -> SeriesSet:
+def _with_calendar(panel: Panel, config: DataConfig, ahead: int, storage: Storage) -> Panel:
     """Add attributes of the date, and holidays, to the future covariates of every series.
 
     Darts makes them with a model's ``add_encoders``, but not for custom data sets. A series without
     future covariates gets them until ``ahead`` steps after its end.
     """
     if not config.calendar and config.holidays is None:
-        return data
-    # the series of a panel share their times, so most calendars are made once
-    made: dict[tuple[object, ...], TimeSeries] = {}
-    groups = []
-    for number, target in enumerate(data.targets):
-        if not target.has_datetime_index:
-            raise UserError(
-                "data.calendar and data.holidays need dates, but the times of the data are numbers."
-            )
-        known = data.future_covariates[number] if data.future_covariates else None
-        if known is not None:
-            times = known.time_index
-        else:
-            length = len(target) + ahead
-            times = generate_index(start=target.start_time(), length=length, freq=target.freq)
-        key = times[0], len(times), target.freq
-        if key not in made:
-            made[key] = _calendar(times, config)
-        groups.append(made[key] if known is None else known.stack(made[key]))
-    return replace(data, future_covariates=groups)
+        return panel
+    if not isinstance(panel.times, pd.DatetimeIndex):
+        raise UserError(
+            "data.calendar and data.holidays need dates, but the times of the data are numbers."
+        )
+    known, targets = panel.future_covariates, panel.targets
+    times = panel.extended(int(targets.stop.max()) + ahead)
+    calendar = _calendar(times, config)
+    values = calendar.values(copy=False).astype(np.float64)
+    components = [str(name) for name in calendar.components]
+    if known is None:
+        # a series uses the rows of its own times, so all of them share one calendar
+        length = targets.length + ahead
+        added = SeriesArray(values, targets.start, length, targets.start, components)
+    else:
+        first = np.cumsum(known.length) - known.length
+        shape = int(known.length.sum()), len(known.components) + len(components)
+        array = storage.array("future_covariates", *shape, np.float64)
+        components = [*known.components, *components]
+        added = SeriesArray(array, first, known.length, known.start, components)
+        for number, start in enumerate(known.start.tolist()):
+            own = known.of(number)
+            added.of(number)[:] = np.concatenate([own, values[start : start + len(own)]], axis=1)
+    return replace(panel, times=times, future_covariates=added)
 
 
-def _calendar(times: pd.DatetimeIndex, config: Source) -> TimeSeries:
+def _calendar(times: pd.DatetimeIndex, config: DataConfig) -> TimeSeries:
     found = []
     for attribute in config.calendar:
         cyclic = attribute in CYCLIC

@@ -1,15 +1,14 @@
-"""Which steps and components become series, and their training, validation and test parts."""
+"""The training, validation and test parts of every series."""
 
 import logging
 from dataclasses import dataclass, replace
 
-import pandas as pd
-from darts import TimeSeries
+import numpy as np
 
 from ..config import DataConfig
 from ..errors import UserError
 from .checks import Problems
-from .series import SeriesSet, parts, position
+from .panel import Panel, SeriesArray, Steps, Storage
 
 log = logging.getLogger(__name__)
 
@@ -17,94 +16,60 @@ log = logging.getLogger(__name__)
 _NAMED = 5
 
 
-def cut_after(data: SeriesSet, end: str | int, problems: Problems) -> SeriesSet:
-    """Cut every target after the time ``end``; covariates may be known longer and stay.
-
-    Raises:
-        UserError: if ``end`` is not a time of the series' type.
-    """
-    stops = []
-    for name, series in zip(data.names, data.targets, strict=True):
-        stop = position(series, end, "data.end", side="right")
-        if stop < 3:
-            problems.add(
-                "fewer than 3 steps",
-                "Set a later data.end, or remove the series.",
-                subject=f"data.end={end}",
-                series={name: 1},
-                places=[f"{stop} step{'s' if stop != 1 else ''}"],
-            )
-        stops.append(max(stop, 1))
-    return replace(data, targets=parts(data.targets, [0] * len(stops), stops))
-
-
-def split_components(data: SeriesSet) -> SeriesSet:
-    """Return a series for each target component, with all covariates of the series it comes from.
-
-    It is named after its component, with the name of the series in front if there are several. Its
-    only component is called ``value``. Values are not copied.
-    """
-    columns = list(data.targets[0].components)
-    several = len(data.names) > 1
-
-    def repeat(group: list[TimeSeries] | None) -> list[TimeSeries] | None:
-        return None if group is None else [series for series in group for _ in columns]
-
-    return SeriesSet(
-        names=[
-            f"{name} {column}" if several else column for name in data.names for column in columns
-        ],
-        targets=[
-            TimeSeries(
-                series.time_index,
-                series.values(copy=False)[:, number : number + 1],
-                components=["value"],
-                static_covariates=_of_component(series.static_covariates, number),
-                copy=False,
-            )
-            for series in data.targets
-            for number in range(len(columns))
-        ],
-        past_covariates=repeat(data.past_covariates),
-        future_covariates=repeat(data.future_covariates),
-        sample_weight=repeat(data.sample_weight),
-    )
-
-
 @dataclass(frozen=True)
 class Split:
-    """Positions that divide every series, and the parts they give.
+    """Positions on the time axis that divide every series, each of shape (series,).
 
-    Series ``i`` trains on ``[0, train_end[i])``, is validated on ``[train_end[i], test_start[i])``
-    and tested on ``[test_start[i], len)``.
+    A series trains on what lies before ``train_end``, is validated from there to before
+    ``test_start``, and tested from there on.
     """
 
-    train_end: list[int]
-    test_start: list[int]
+    train_end: Steps
+    test_start: Steps
 
-    def train(self, targets: list[TimeSeries]) -> list[TimeSeries]:
-        """Return the training part of every series."""
-        return parts(targets, [0] * len(targets), self.train_end)
+    @property
+    def validates(self) -> bool:
+        """Whether there is a validation part."""
+        return not np.array_equal(self.train_end, self.test_start)
 
-    def validation(self, targets: list[TimeSeries], look_back: int) -> list[TimeSeries] | None:
-        """Return the validation parts with ``look_back`` steps in front, None if there are none."""
-        if self.train_end == self.test_start:
-            return None
-        starts = [max(0, start - look_back) for start in self.train_end]
-        return parts(targets, starts, self.test_start)
+    def train(self, targets: SeriesArray) -> SeriesArray:
+        """Return the training parts."""
+        return targets.between(0, self.train_end)
+
+    def validation(self, targets: SeriesArray, look_back: int) -> SeriesArray:
+        """Return the validation parts with ``look_back`` steps in front."""
+        return targets.between(self.train_end - look_back, self.test_start)
+
+
+def divide(panel: Panel, config: DataConfig) -> Split:
+    """Divide every series by ``validation_size`` and ``test_size``, or by times.
+
+    Raises:
+        UserError: if a start is not a time of the data's type.
+    """
+    targets = panel.targets
+    test_start = targets.stop - _steps(config.test_size, targets.length)
+    if config.test_start is not None:
+        test_start = np.full_like(test_start, panel.position(config.test_start, "data.test_start"))
+    train_end = test_start - _steps(config.validation_size, targets.length)
+    if config.validation_start is not None:
+        start = panel.position(config.validation_start, "data.validation_start")
+        train_end = np.full_like(test_start, start)
+    test_start = np.clip(test_start, targets.start, targets.stop)
+    return Split(np.minimum(np.maximum(train_end, targets.start), test_start), test_start)
 
 
 def split_data(
-    data: SeriesSet,
+    panel: Panel,
     config: DataConfig,
     horizon: int,
     train_length: int = 1,
     output_length: int = 1,
-) -> tuple[SeriesSet, Split]:
+) -> tuple[Panel, Split]:
     """Divide every series, and check that each part is long enough.
 
     Args:
-        data: the series.
+        panel: the series.
         config: ``validation_size`` and ``test_size`` as fractions or steps, or
             ``validation_start`` and ``test_start`` as times; ``season_length``, which the baseline
             repeats; ``short_series``, whether to refuse or drop series that are too short.
@@ -116,62 +81,100 @@ def split_data(
         The series that are long enough, and their division.
 
     Raises:
-        UserError: if series are too short, or a start is not a time of the series' type.
+        UserError: if series are too short, or a start is not a time of the data's type.
     """
-    divided = [_divide(series, config) for series in data.targets]
-    short: dict[int, str] = {}
-    for number, (series, (train, test_start)) in enumerate(zip(data.targets, divided, strict=True)):
-        validation, test = test_start - train, len(series) - test_start
-        reason = None
-        if train < train_length:
-            reason = f"{max(train, 0)} remain for training, but one window needs {train_length}"
-        elif train < config.season_length:
-            reason = (
-                f"{train} remain for training, but the baseline repeats a season of "
-                f"{config.season_length} (data.season_length)"
-            )
-        elif 0 < validation < output_length:
-            reason = (
-                f"the validation part has {validation}, but one window predicts {output_length}"
-            )
-        elif test < horizon:
-            reason = f"the test part has {test}, but one forecast needs {horizon}"
-        if reason:
-            short[number] = f"{data.names[number]}, {len(series)} steps: {reason}"
-    if not short:
-        return data, Split(*map(list, zip(*divided, strict=True)))
-    message = f"{len(short)} of {len(divided)} series too short"
-    reasons = "; ".join(list(short.values())[:_NAMED])
-    if config.short_series == "refuse" or len(short) == len(divided):
+    split, targets, season = divide(panel, config), panel.targets, config.season_length
+    train = split.train_end - targets.start
+    validation, test = split.test_start - split.train_end, targets.stop - split.test_start
+    # each of shape (series,), with what to say about a series
+    rules = [
+        (
+            train < train_length,
+            train,
+            f"%d remain for training, but one window needs {train_length}",
+        ),
+        (
+            train < season,
+            train,
+            f"%d remain for training, but the baseline repeats a season of {season} "
+            "(data.season_length)",
+        ),
+        (
+            (validation > 0) & (validation < output_length),
+            validation,
+            f"the validation part has %d, but one window predicts {output_length}",
+        ),
+        (test < horizon, test, f"the test part has %d, but one forecast needs {horizon}"),
+    ]
+    short = np.any([wrong for wrong, _, _ in rules], axis=0)
+    if not short.any():
+        return panel, split
+    reasons = []
+    for number in np.flatnonzero(short)[:_NAMED]:
+        steps, reason = next((part, text) for wrong, part, text in rules if wrong[number])
+        name, length = panel.names[number], targets.length[number]
+        reasons.append(f"{name}, {length} steps: {reason % steps[number]}")
+    message = f"{short.sum()} of {len(short)} series too short"
+    if config.short_series == "refuse" or short.all():
         raise UserError(
-            f"{message}. {reasons}. Shorten model.input_chunk_length or horizon, lower "
+            f"{message}. {'; '.join(reasons)}. Shorten model.input_chunk_length or horizon, lower "
             "data.validation_size and data.test_size, or drop these series with "
             "data.short_series=drop."
         )
-    log.warning("Dropped %s. %s.", message, reasons)
-    kept = [number for number in range(len(divided)) if number not in short]
-    ends, starts = zip(*(divided[number] for number in kept), strict=True)
-    return data.select(kept), Split(list(ends), list(starts))
+    log.warning("Dropped %s. %s.", message, "; ".join(reasons))
+    kept = np.flatnonzero(~short)
+    return panel.select(kept), Split(split.train_end[kept], split.test_start[kept])
 
 
-def _divide(series: TimeSeries, config: DataConfig) -> tuple[int, int]:
-    """Return the positions at which the training and the validation part end."""
-    length = len(series)
-    test_start = length - _steps(config.test_size, length)
-    if config.test_start is not None:
-        test_start = position(series, config.test_start, "data.test_start")
-    train_end = test_start - _steps(config.validation_size, length)
-    if config.validation_start is not None:
-        train_end = position(series, config.validation_start, "data.validation_start")
-    return min(train_end, test_start), test_start
+def cut_after(panel: Panel, end: str | int, problems: Problems) -> Panel:
+    """Cut every target after the time ``end``; covariates may be known longer and stay.
+
+    Raises:
+        UserError: if ``end`` is not a time of the data's type.
+    """
+    targets = panel.targets.between(0, panel.position(end, "data.end", side="right"))
+    for number in np.flatnonzero(targets.length < 3):
+        steps = targets.length[number]
+        problems.add(
+            "fewer than 3 steps",
+            "Set a later data.end, or remove the series.",
+            subject=f"data.end={end}",
+            series={panel.names[number]: 1},
+            places=[f"{steps} step{'s' if steps != 1 else ''}"],
+        )
+    return replace(panel, targets=targets)
 
 
-def _steps(size: float, length: int) -> int:
-    return int(size) if size >= 1 else round(size * length)
+def split_components(panel: Panel, storage: Storage) -> Panel:
+    """Return a series for each target component, with all covariates of the series it comes from.
+
+    It is named after its component, with the name of the series in front if there are several. Its
+    only component is called ``value``.
+    """
+    targets, columns = panel.targets, panel.targets.components
+    several, width = len(panel.names) > 1, len(columns)
+    numbers = np.repeat(np.arange(len(panel.names)), width)
+    length = targets.length[numbers]
+    new = SeriesArray(
+        values=storage.array("targets", int(length.sum()), 1, targets.values.dtype),
+        first=np.cumsum(length) - length,
+        length=length,
+        start=targets.start[numbers],
+        components=["value"],
+    )
+    for batch, values in targets.batches():
+        rows = new.rows((batch[:, None] * width + np.arange(width)).ravel())
+        new.values[rows, 0] = values.transpose(0, 2, 1).ravel()
+    found = panel.select(numbers)
+    static = found.static_covariates
+    if static is not None and panel.static_rows == width > 1:
+        static = panel.static_covariates
+    names = [
+        f"{name} {column}" if several else column for name in panel.names for column in columns
+    ]
+    return replace(found, names=names, targets=new, static_covariates=static)
 
 
-def _of_component(covariates: pd.DataFrame | None, number: int) -> pd.DataFrame | None:
-    """Return the static covariates of one component; a single row holds for all of them."""
-    if covariates is None:
-        return None
-    return covariates.iloc[[number if len(covariates) > 1 else 0]].reset_index(drop=True)
+def _steps(size: float, length: Steps) -> Steps:
+    steps: Steps = np.full_like(length, size) if size >= 1 else np.rint(size * length).astype(int)
+    return steps

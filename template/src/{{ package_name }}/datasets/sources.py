@@ -8,9 +8,8 @@ import pandas as pd
 from darts import TimeSeries
 
 from ..data.checks import Problems
-from ..data.series import SeriesSet
+from ..data.panel import Panel, Storage
 from ..data.sources import Source
-from ..data.storage import Storage
 from ..errors import UserError
 
 
@@ -24,7 +23,7 @@ class DartsDataset(Source):
         """Return the name of the data set."""
         return self.name
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return its series; see ``Source.read``.
 
         Raises:
@@ -40,7 +39,7 @@ class DartsDataset(Source):
             )
         loader = getattr(datasets, self.name)()
         try:
-            return SeriesSet.from_series(loader.load(), self.name)
+            return Panel.from_series(loader.load())
         # it derives from BaseException
         except DatasetLoadingException as error:
             raise UserError(
@@ -60,7 +59,7 @@ class StatsmodelsDataset(Source):
         """Return the name of the data set."""
         return self.name
 
-    def read(self, storage: Storage, problems: Problems, future: Path | None) -> SeriesSet:
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return one series; see ``Source.read``.
 
         Raises:
@@ -73,7 +72,7 @@ class StatsmodelsDataset(Source):
             )
         module = importlib.import_module(f"statsmodels.datasets.{self.name}")
         table = _WITH_TIMES[self.name](module.load_pandas().data)
-        return SeriesSet([self.name], [TimeSeries.from_dataframe(table)])
+        return Panel.from_series(TimeSeries.from_dataframe(table), [self.name])
 
 
 def _by_year(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..data import SeriesSet
+from ..data import Panel
 from ..runs.folder import METRICS, METRICS_BY_SERIES, METRICS_BY_STEP, write_json, write_text
 from .backtest import Backtest
 from .metrics import Metrics, compute_metrics, quantile_scores, worst_series
@@ -40,7 +40,7 @@ class RunResults:
     run_dir: Path
     record: dict[str, Any]
     title: str
-    data: SeriesSet
+    data: Panel
     backtest: Backtest
     metric_names: Sequence[str]
     loggers: Sequence[Any] = ()
@@ -72,8 +72,7 @@ class RunResults:
 def describe_backtest(model: str, source: str, backtest: Backtest) -> str:
     """Return what was forecast, for ``RunResults.title``; ``model`` is a dotted path."""
     model = model.rpartition(".")[2]
-    windows = sum(len(starts) for starts in backtest.starts)
-    return f"{model} on {source}: {windows} forecasts of {backtest.horizon} steps"
+    return f"{model} on {source}: {len(backtest.origins)} forecasts of {backtest.horizon} steps"
 
 
 def write_results(results: RunResults) -> None:

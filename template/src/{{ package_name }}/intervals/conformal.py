@@ -10,16 +10,14 @@ at a time.
 
 import logging
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from ..data import SeriesSet, Split
+from ..data import Panel, Split, Steps
 from ..errors import UserError
-from ..evaluation.backtest import Array, BacktestSpec
-from ..evaluation.inference import Forecasts, forecast_bundle, last_start
+from ..evaluation.backtest import BacktestSpec, values_at
+from ..evaluation.inference import Array, Forecasts, Origins, forecast_bundle, last_origins
 from ..evaluation.metrics import central_intervals
-from ..loading.series_tensor import Steps
 from ..modeling.bundle import Bundle
 
 log = logging.getLogger(__name__)
@@ -30,13 +28,13 @@ class ConformalMargins:
     """How much wider calibrated intervals are.
 
     Attributes:
-        margins: by interval, as its two quantile levels, the widest first: for each series an array
-            of shape (horizon, components).
+        margins: by interval, as its two quantile levels, the widest first; arrays of shape
+            (series, horizon, components).
     """
 
-    margins: dict[tuple[float, float], list[Array]]
+    margins: dict[tuple[float, float], Array]
 
-    def apply(self, forecasts: Forecasts) -> Forecasts:
+    def apply(self, forecasts: Forecasts, series: Steps) -> Forecasts:
         """Return the forecasts with calibrated quantiles; point forecasts do not change.
 
         Wider intervals contain the narrower ones, and all contain the point forecast.
@@ -45,15 +43,13 @@ class ConformalMargins:
         low = high = forecasts.point
         for interval, margins in reversed(self.margins.items()):
             lower, upper = _bounds(forecasts, interval)
-            low = [np.minimum(a, b - m) for a, b, m in zip(low, lower, margins, strict=True)]
-            high = [np.maximum(a, b + m) for a, b, m in zip(high, upper, margins, strict=True)]
+            low = np.minimum(low, lower - margins[series])
+            high = np.maximum(high, upper + margins[series])
             quantiles |= {interval[0]: low, interval[1]: high}
         return Forecasts(forecasts.point, dict(sorted(quantiles.items())))
 
 
-def calibrate(
-    bundle: Bundle, data: SeriesSet, split: Split, spec: BacktestSpec
-) -> ConformalMargins:
+def calibrate(bundle: Bundle, data: Panel, split: Split, spec: BacktestSpec) -> ConformalMargins:
     """Calibrate intervals on the validation part; nothing after it is used.
 
     Each step of the horizon is compared with the whole validation part. The first values of the
@@ -71,61 +67,46 @@ def calibrate(
     intervals = central_intervals(spec.quantiles.levels)
     if not intervals:
         raise UserError("intervals: one quantile is not an interval. Set quantiles=[0.1,0.5,0.9].")
-    if split.train_end == split.test_start:
+    if not split.validates:
         raise UserError(
             "intervals: the run has no validation part to calibrate on. Train it with "
             "data.validation_size=0.1."
         )
-    parts = [_ValidationPart(*ends) for ends in zip(split.train_end, split.test_start, strict=True)]
-    origins = [_origins(bundle, data, i, part, spec.horizon) for i, part in enumerate(parts)]
+    origins = _origins(bundle, data, split, spec.horizon)
     forecasts = forecast_bundle(bundle, data, origins, spec.horizon, spec.quantiles)
-    shift = int(bundle.model.output_chunk_shift)
-    truth = [
-        _truth(series.values(copy=False), start + shift, part, spec.horizon)
-        for series, start, part in zip(data.targets, origins, parts, strict=True)
-    ]
+    steps = int(bundle.model.output_chunk_shift) + np.arange(spec.horizon)
+    truth = values_at(data.targets, origins, steps)
+    times, series = origins.position[:, None] + steps, origins.series
+    begin, end = split.train_end[series, None], split.test_start[series, None]
+    truth[(times < begin) | (times >= end)] = np.nan
     margins = {}
+    bounds = np.cumsum(origins.counts(len(data.names)))[:-1]
     for low, high in intervals:
-        bounds = zip(truth, *_bounds(forecasts, (low, high)), strict=True)
-        margins[low, high] = [
-            _margin(np.maximum(lower - known, known - upper), high - low)
-            for known, lower, upper in bounds
-        ]
-    _warn_of_short_part(min(part.end - part.begin for part in parts), *intervals[0])
+        lower, upper = _bounds(forecasts, (low, high))
+        outside = np.split(np.maximum(lower - truth, truth - upper), bounds)
+        margins[low, high] = np.stack([_margin(part, high - low) for part in outside])
+    _warn_of_short_part(int((split.test_start - split.train_end).min()), *intervals[0])
     return ConformalMargins(margins)
 
 
-def _bounds(forecasts: Forecasts, interval: tuple[float, float]) -> tuple[list[Array], list[Array]]:
+def _bounds(forecasts: Forecasts, interval: tuple[float, float]) -> tuple[Array, Array]:
     if forecasts.quantiles is None:
         return forecasts.point, forecasts.point
     low, high = interval
     return forecasts.quantiles[low], forecasts.quantiles[high]
 
 
-class _ValidationPart(NamedTuple):
-    begin: int
-    end: int
-
-
-def _origins(
-    bundle: Bundle, data: SeriesSet, number: int, part: _ValidationPart, horizon: int
-) -> Steps:
+def _origins(bundle: Bundle, data: Panel, split: Split, horizon: int) -> Origins:
     shift = int(bundle.model.output_chunk_shift)
-    first = max(bundle.model.input_chunk_length, part.begin - shift - horizon + 1)
-    last = min(part.end - 1 - shift, last_start(bundle.model, data, number, horizon))
-    if last < first + horizon - 1:
+    earliest = data.targets.start + bundle.model.input_chunk_length
+    first = np.maximum(earliest, split.train_end - shift - horizon + 1)
+    last = np.minimum(split.test_start - 1 - shift, last_origins(bundle.model, data, horizon))
+    for number in np.flatnonzero(last < first + horizon - 1)[:1]:
         raise UserError(
             f"intervals: the validation part of {data.names[number]} is too short for forecasts of "
             f"{horizon} steps. Shorten the horizon, or train with a larger data.validation_size."
         )
-    return np.arange(first, last + 1)
-
-
-def _truth(values: Array, starts: Steps, part: _ValidationPart, horizon: int) -> Array:
-    """Return the values of the validation part by (start, step, component), NaN elsewhere."""
-    times = starts[:, None] + np.arange(horizon)
-    known = (part.begin <= times) & (times < part.end)
-    return np.where(known[..., None], values[times], np.nan)
+    return Origins.between(first, last)
 
 
 def _margin(outside: Array, coverage: float) -> Array:

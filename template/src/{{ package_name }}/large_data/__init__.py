@@ -1,5 +1,7 @@
-"""Data larger than memory: values in files that are mapped into memory."""
+"""Data larger than memory: arrays in mapped files, for one run or in a store for many."""
 
-from .mapped import MappedFiles
+from .forecast_parts import write_parts
+from .mapped import MappedArrays, MappedFiles
+from .store import StoredPanel, prepare
 
-__all__ = ["MappedFiles"]
+__all__ = ["MappedArrays", "MappedFiles", "StoredPanel", "prepare", "write_parts"]

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..data import IN_MEMORY
+
 
 @dataclass(frozen=True)
 class MappedArrays:
     """Keeps every array in a ``.npy`` file of ``folder``."""
 
     folder: Path
-    # moving rows anywhere would read the whole file again for every few of them
-    sorts: bool = False
 
     def array(self, name: str, rows: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
         """Return a new mapped array of shape (rows, width) to write to."""
@@ -28,10 +28,15 @@ class MappedArrays:
 
     def finish(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the array, mapped for reading only."""
-        assert isinstance(array, np.memmap)
+        # a source may have its values in memory, or in files of its own
+        if not isinstance(array, np.memmap) or not self._holds(Path(str(array.filename))):
+            return IN_MEMORY.finish(array)
         array.flush()
         mapped: NDArray[Any] = np.load(str(array.filename), mmap_mode="r")
         return mapped
+
+    def _holds(self, path: Path) -> bool:
+        return path.parent.samefile(self.folder)
 
 
 class MappedFiles:

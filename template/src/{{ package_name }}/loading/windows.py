@@ -9,6 +9,7 @@ Spawned workers import this module: import nothing of Lightning, the models or p
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,7 +22,10 @@ from darts.utils.data import (
 )
 
 from ..errors import UserError
-from .series_tensor import SeriesTensor, Steps
+from .series_tensor import SeriesTensor, static_tensor
+
+if TYPE_CHECKING:
+    from ..data.panel import Panel, Steps
 
 
 @dataclass(slots=True)
@@ -73,18 +77,26 @@ def collate_windows(samples: "WindowBatch | Sequence[TorchTrainingSample]") -> W
 
 
 class WindowDataset(ShiftedTorchTrainingDataset):
-    """The windows of a Darts training dataset, in the same order, as float32.
+    """The windows of Darts' training dataset for a panel, in the same order, as float32.
 
     It is a ``ShiftedTorchTrainingDataset`` because ``RNNModel`` requires one.
     """
 
     def __init__(
-        self, dataset: ShiftedTorchTrainingDataset, sampling: str = "darts", device: str = "cpu"
+        self,
+        shape: ShiftedTorchTrainingDataset,
+        panel: "Panel",
+        max_samples_per_ts: int | None = None,
+        sampling: str = "darts",
+        device: str = "cpu",
     ) -> None:
-        """Concatenate the series of ``dataset``.
+        """Take the values of a panel, whose targets end where the training part does.
 
         Args:
-            dataset: one for which ``supports`` returns True.
+            shape: Darts' dataset of any of the series, one for which ``supports`` returns True: it
+                gives the shape of the windows, and the roles that the model uses.
+            panel: scaled series.
+            max_samples_per_ts: newest windows of each series; None for all.
             sampling: ``darts`` repeats the windows of shorter series until every series has as
                 many as the longest one; ``uniform`` has every window once.
             device: where the values are stored and windows are gathered.
@@ -94,40 +106,39 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         """
         # The parent's __init__ would keep the series.
         TorchTrainingDataset.__init__(self)
-        self.input_chunk_length = dataset.input_chunk_length
-        self.output_chunk_length = dataset.output_chunk_length
-        self.shift = dataset.shift
-        self.stride = dataset.stride
-        self.max_samples_per_ts = int(dataset.max_samples_per_ts)
+        self.input_chunk_length = shape.input_chunk_length
+        self.output_chunk_length = shape.output_chunk_length
+        self.shift = shape.shift
+        self.stride = shape.stride
         self.sampling = sampling
 
-        span = self.shift + self.output_chunk_length
-        lengths = np.array([len(one) for one in dataset.series])
+        span, lengths = self.shift + self.output_chunk_length, panel.targets.length
         if len(short := np.flatnonzero(lengths < span)):
-            listed = ", ".join(f"{number} ({lengths[number]})" for number in short[:5])
+            listed = ", ".join(f"{panel.names[number]} ({lengths[number]})" for number in short[:5])
             raise UserError(
                 f"{len(short)} of {len(lengths)} series are shorter than one window of {span} "
-                f"steps; position (length): {listed}. Decrease model.input_chunk_length or "
-                "horizon, or leave these series out."
+                f"steps: {listed}. Decrease model.input_chunk_length or horizon, or leave these "
+                "series out."
             )
-        count = np.minimum((lengths - span + self.stride) // self.stride, self.max_samples_per_ts)
-        newest = lengths - span
+        count = (lengths - span + self.stride) // self.stride
+        count = np.minimum(count, max_samples_per_ts or count.max())
+        self.max_samples_per_ts = int(count.max())
+        newest = panel.targets.stop - span
         oldest = newest - (count - 1) * self.stride
         steps = {
-            "series": (0, span),
+            "targets": (0, span),
             "past_covariates": (0, self.input_chunk_length),
             "future_covariates": (0, span),
             "sample_weight": (self.shift, span),
         }
         self._roles = {
-            role: SeriesTensor(series, dataset.series, (oldest, newest), steps[role], role, device)
-            for role in steps
-            if (series := getattr(dataset, role)) is not None
+            role: SeriesTensor(array, (oldest, newest), steps[role], role, device)
+            for role, array in panel.roles.items()
         }
         self._static_covariates = None
-        if dataset.uses_static_covariates_covariates:
-            static = np.stack([one.static_covariates_values() for one in dataset.series])
-            self._static_covariates = torch.from_numpy(static).float().to(device)
+        if shape.uses_static_covariates_covariates:
+            static = static_tensor(panel.static_covariates, len(panel.names))
+            self._static_covariates = None if static is None else static.to(device)
         # tensors, because workers share their memory
         self._count = torch.from_numpy(count)
         self._ends = torch.from_numpy(np.cumsum(count))
@@ -136,7 +147,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
     @property
     def device(self) -> torch.device:
         """Return the device on which windows are gathered."""
-        return self._roles["series"].values.device
+        return self._roles["targets"].values.device
 
     @property
     def nbytes(self) -> int:
@@ -174,7 +185,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         tensors = self.__getitems__([index]).tensors()
         return TorchTrainingSample(**{name: value[0].numpy() for name, value in tensors.items()})
 
-    def __getitems__(self, indices: Sequence[int] | Steps) -> WindowBatch:
+    def __getitems__(self, indices: "Sequence[int] | Steps") -> WindowBatch:
         """Return a batch of windows; torch calls this method where a dataset has it.
 
         Returns:
@@ -185,7 +196,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         position = self._newest.numpy()[series] - number * self.stride
         windows = {role: tensor.gather(series, position) for role, tensor in self._roles.items()}
         past, future = slice(0, self.input_chunk_length), slice(self.shift, None)
-        target, covariates = windows["series"], windows.get("future_covariates")
+        target, covariates = windows["targets"], windows.get("future_covariates")
         batch = WindowBatch(
             past_target=target[:, past],
             future_target=target[:, future],
@@ -200,7 +211,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             batch.static_covariates = self._static_covariates[rows]
         return batch
 
-    def _locate(self, indices: Steps) -> tuple[Steps, Steps]:
+    def _locate(self, indices: "Steps") -> "tuple[Steps, Steps]":
         """Return the series of each window and its number in it, from 0 for the newest."""
         count = self._count.numpy()
         if self.sampling == "uniform":

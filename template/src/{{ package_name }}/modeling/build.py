@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from ..config import TrainConfig, build, build_all
 from ..errors import UserError
 from ..runs.folder import RESUME_POINT
-from .callbacks import FitLoaders, NoProfiler, SparseLossLog
+from .callbacks import FastAveragePools, FitLoaders, NoProfiler, SparseLossLog
 from .checks import argument_problems, likelihood_problems, monitor_problems
 from .resume import ResumePoint, continue_from, with_run_ids
 
@@ -39,7 +39,8 @@ def build_model(
     problems += monitor_problems(config)
     if problems:
         raise UserError("\n".join(problems))
-    callbacks = [*build_all(config.callbacks).values(), FitLoaders(config.seed), SparseLossLog()]
+    own = FitLoaders(config.seed), SparseLossLog(), FastAveragePools()
+    callbacks = [*build_all(config.callbacks).values(), *own]
     if config.save_every_n_epochs > 0:
         callbacks.append(ResumePoint(run_dir / RESUME_POINT, config.save_every_n_epochs))
     trainer = {

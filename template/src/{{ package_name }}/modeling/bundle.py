@@ -12,7 +12,8 @@ from darts.utils.likelihood_models.base import LikelihoodType
 from darts.utils.serialization import safe_globals
 from darts.utils.serialization.base import restricted_pickle_load
 
-from ..data import Scalers, SeriesSet
+from ..data import Panel, Scalers
+from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
 from .build import import_model
@@ -32,7 +33,7 @@ class Bundle:
     model: TorchForecastingModel
     scalers: Scalers
 
-    def match(self, data: SeriesSet, drop: bool) -> SeriesSet:
+    def match(self, data: Panel, drop: bool) -> Panel:
         """Return the series that the run was trained on, if each of them has its own scaler.
 
         A single series may have another name. ``drop`` leaves out series that are new to the run.
@@ -60,8 +61,10 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
     """
     folder.mkdir()
     model.save(str(folder / MODEL), clean=True)
+    # no class of the project, which may move to another module
     fitted = {item.name: getattr(scalers, item.name) for item in fields(scalers)}
-    (folder / SCALERS).write_bytes(pickle.dumps(fitted))
+    plain = {key: vars(one) if isinstance(one, Scaler) else one for key, one in fitted.items()}
+    (folder / SCALERS).write_bytes(pickle.dumps(plain))
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
@@ -93,7 +96,10 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
             str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
         )
         with (folder / SCALERS).open("rb") as file:
-            fitted = restricted_pickle_load(file)
+            plain: dict[str, Any] = restricted_pickle_load(file)
+    fitted: dict[str, Any] = {
+        key: Scaler(**one) if isinstance(one, dict) else one for key, one in plain.items()
+    }
     return Bundle(model=model, scalers=Scalers(**fitted))
 
 

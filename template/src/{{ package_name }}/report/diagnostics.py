@@ -48,7 +48,7 @@ def examples(backtest: Backtest, by_series: pd.DataFrame) -> list[Example]:
     For a single series, return its best, median and worst forecast by mean absolute error.
     """
     if len(by_series) == 1:
-        error = np.abs(backtest.forecasts["model"][0] - backtest.truth[0]).mean(axis=(1, 2))
+        error = np.abs(backtest.forecasts["model"] - backtest.truth).mean(axis=(1, 2))
         order, kind = [(0, int(window)) for window in np.argsort(error)], "forecast"
     else:
         worst_first = worst_series(by_series, len(by_series)).index
@@ -59,7 +59,8 @@ def examples(backtest: Backtest, by_series: pd.DataFrame) -> list[Example]:
 
 def residuals(backtest: Backtest, series: int) -> Residuals:
     """Test the errors of one series for autocorrelation."""
-    errors = (backtest.truth[series] - backtest.forecasts["model"][series])[:, 0, 0]
+    own = backtest.origins.series == series
+    errors = (backtest.truth[own] - backtest.forecasts["model"][own])[:, 0, 0]
     bias = float(errors.mean())
     if len(errors) < MIN_ERRORS or np.ptp(errors) == 0:
         return Residuals(errors, bias, None, None)
@@ -73,7 +74,6 @@ def residuals(backtest: Backtest, series: int) -> Residuals:
 
 def standardized_errors(backtest: Backtest) -> NDArray[np.float64]:
     """Return truth - forecast of all steps, divided by the deviation of the training part."""
-    parts = zip(backtest.truth, backtest.forecasts["model"], backtest.scales, strict=True)
-    return np.concatenate(
-        [((truth - forecast) / scale.deviation).ravel() for truth, forecast, scale in parts]
-    )
+    errors = backtest.truth - backtest.forecasts["model"]
+    found: NDArray[np.float64] = errors / backtest.scale.deviation[backtest.origins.series][:, None]
+    return found.ravel()

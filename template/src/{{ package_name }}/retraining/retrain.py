@@ -1,7 +1,6 @@
 """A backtest whose model is trained from scratch for every few origins."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..data import SeriesSet, Split
+from ..data import Panel, Split, Steps
 from ..errors import UserError
-from ..evaluation.backtest import Array, Backtest, BacktestSpec, baseline_backtest
-from ..evaluation.inference import Forecasts, forecast_bundle
+from ..evaluation.backtest import Backtest, BacktestSpec, baseline_backtest
+from ..evaluation.inference import Array, Forecasts, Origins, forecast_bundle
 from ..loading.hardware import detect_hardware
-from ..loading.series_tensor import Steps
 from ..modeling.build import build_model
 from ..modeling.bundle import Bundle
 from ..modeling.fit import fit_model, make_windows, scale_data
@@ -38,7 +36,7 @@ class Retraining:
             raise UserError(f"backtest.every: {self.every!r} must be a whole number of at least 1.")
 
     def __call__(
-        self, run: Run, data: SeriesSet, split: Split, spec: BacktestSpec, output_dir: Path
+        self, run: Run, data: Panel, split: Split, spec: BacktestSpec, output_dir: Path
     ) -> Backtest:
         """Forecast as ``evaluation.backtest`` does, with a new model for every few origins.
 
@@ -53,8 +51,10 @@ class Retraining:
             output_dir: holds the files of a training until it ends.
         """
         windows = baseline_backtest(run.bundle.model, data, split, spec)
-        origins = windows.origins
-        trainings = -(-max(map(len, origins)) // self.every)
+        origins, counts = windows.origins, windows.windows
+        # the number of each origin among those of its series
+        order = np.arange(len(origins)) - (np.cumsum(counts) - counts)[origins.series]
+        trainings = -(-int(counts.max()) // self.every)
         log.info(
             "Training the model %d times from scratch; the training of the run took %.0f s.",
             trainings,
@@ -63,18 +63,19 @@ class Retraining:
         parts = []
         for training in range(trainings):
             log.info("Training %d of %d.", training + 1, trainings)
-            due = slice(training * self.every, (training + 1) * self.every)
-            bundle = _train(run, data, _moved_split(split, data, origins, due.start), output_dir)
-            numbers = [number for number, positions in enumerate(origins) if len(positions[due])]
-            own = [origins[number][due] for number in numbers]
-            forecasts = forecast_bundle(
-                bundle, data.select(numbers), own, spec.horizon, spec.quantiles
-            )
-            parts.append((numbers, forecasts))
-        return windows.with_model(_join(parts, len(origins)))
+            due = np.flatnonzero(order // self.every == training)
+            starts = data.targets.stop.copy()
+            np.minimum.at(starts, origins.series[due], origins.position[due])
+            moved = Split(split.train_end + starts - split.test_start, starts)
+            bundle = _train(run, data, moved, output_dir)
+            numbers, series = np.unique(origins.series[due], return_inverse=True)
+            own = Origins(series, origins.position[due])
+            selected = data.select(numbers)
+            parts.append(forecast_bundle(bundle, selected, own, spec.horizon, spec.quantiles))
+        return windows.with_model(_join(parts, np.argsort(order // self.every, kind="stable")))
 
 
-def _train(run: Run, data: SeriesSet, split: Split, output_dir: Path) -> Bundle:
+def _train(run: Run, data: Panel, split: Split, output_dir: Path) -> Bundle:
     """Fit scalers and model from scratch on training and validation part."""
     hardware = detect_hardware(run.accelerator)
     old = run.config.paths.output_dir
@@ -94,39 +95,19 @@ def _train(run: Run, data: SeriesSet, split: Split, output_dir: Path) -> Bundle:
     return Bundle(model, prepared.scalers)
 
 
-def _join(parts: list[tuple[list[int], Forecasts]], count: int) -> Forecasts:
-    """Concatenate forecasts from consecutive origins.
+def _join(parts: list[Forecasts], order: Steps) -> Forecasts:
+    """Concatenate the forecasts of consecutive trainings; ``order`` is where they belong."""
 
-    Args:
-        parts: positions of series, and the forecasts of these series.
-        count: number of all series.
-    """
+    def join(arrays: list[Array]) -> Array:
+        joined = np.concatenate(arrays)
+        joined[order] = joined.copy()
+        return joined
 
-    def join(values: list[list[Array]]) -> list[Array]:
-        found: list[list[Array]] = [[] for _ in range(count)]
-        for (numbers, _), group in zip(parts, values, strict=True):
-            for number, own in zip(numbers, group, strict=True):
-                found[number].append(own)
-        return [np.concatenate(one) for one in found]
-
-    point = join([forecasts.point for _, forecasts in parts])
-    levels = [forecasts.quantiles for _, forecasts in parts if forecasts.quantiles]
+    point = join([part.point for part in parts])
+    levels = [part.quantiles for part in parts if part.quantiles]
     if not levels:
         return Forecasts(point)
     return Forecasts(point, {level: join([one[level] for one in levels]) for level in levels[0]})
-
-
-def _moved_split(split: Split, data: SeriesSet, origins: Sequence[Steps], number: int) -> Split:
-    """Start the test parts at the ``number``-th origin, and move the validation parts with them."""
-    starts = [
-        int(positions[number]) if number < len(positions) else len(series)
-        for positions, series in zip(origins, data.targets, strict=True)
-    ]
-    ends = [
-        end + start - old
-        for end, start, old in zip(split.train_end, starts, split.test_start, strict=True)
-    ]
-    return Split(train_end=ends, test_start=starts)
 
 
 def _moved_paths(node: Any, old: str, new: str) -> Any:

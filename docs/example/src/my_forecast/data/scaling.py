@@ -1,77 +1,143 @@
-"""Scalers, and encoders of static covariates, fitted on the training part only."""
+"""Scalers, and the encoder of static covariates, fitted on the training part only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from darts import TimeSeries
-from darts.dataprocessing.transformers import Scaler
 from numpy.typing import NDArray
+from scipy.special import boxcox, boxcox1p, inv_boxcox, inv_boxcox1p
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import (
-    FunctionTransformer,
-    MinMaxScaler,
-    OneHotEncoder,
-    OrdinalEncoder,
-    PowerTransformer,
-    RobustScaler,
-    StandardScaler,
-)
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PowerTransformer, StandardScaler
 
 from ..errors import UserError
-from ..functions import expm1, log1p
-from .series import SeriesSet, parts, with_static
+from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage
 from .split import Split
-from .storage import IN_MEMORY, Storage
 
-# values that are scaled at once; scaling all at once would double the memory of the data
-_CHUNK = 1 << 22
 _CATEGORIES = "categories"
+
+# center and scale of values of shape (..., steps, components), each (..., components)
+CenterAndScale = Callable[[Array], tuple[Any, Any]]
+# of values and the exponents of their series and component
+Power = Callable[[Array, Array], Array]
+
+
+def _standard(values: Array) -> tuple[Array, Array]:
+    return values.mean(axis=-2), values.std(axis=-2)
+
+
+def _minmax(values: Array) -> tuple[Array, Array]:
+    smallest = values.min(axis=-2)
+    return smallest, values.max(axis=-2) - smallest
+
+
+def _robust(values: Array) -> tuple[Array, Array]:
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75], axis=-2)
+    return median, high - low
+
+
+def _yeo_johnson(values: Array, power: Array) -> Array:
+    """Return the transform of Yeo and Johnson (2000), doi:10.1093/biomet/87.4.954."""
+    negative = -boxcox1p(np.maximum(-values, 0), 2 - power)
+    powers: Array = np.where(values < 0, negative, boxcox1p(np.maximum(values, 0), power))
+    return powers
+
+
+def _inverse_yeo_johnson(values: Array, power: Array) -> Array:
+    negative = -inv_boxcox1p(np.maximum(-values, 0), 2 - power)
+    powers: Array = np.where(values < 0, negative, inv_boxcox1p(np.maximum(values, 0), power))
+    return powers
 
 
 @dataclass(frozen=True)
 class ScalerKind:
-    """A value of ``data.scaler``.
+    """A value of ``data.scaler``: values are transformed, centered, and divided by their scale.
 
     Attributes:
-        transformer: of scikit-learn; None: values stay as they are.
+        center_and_scale: of what a scaler is fitted on; None: values stay as they are.
+        forward: comes first; it may have an exponent for each series and component.
+        inverse: of ``forward``.
+        power: method of ``sklearn.preprocessing.PowerTransformer`` that finds the exponents.
         above: what target values must be above.
         covariates: the kind that scales covariates, which may hold any values; None: this one.
     """
 
-    transformer: Any
+    center_and_scale: CenterAndScale | None
+    forward: Power | None = None
+    inverse: Power | None = None
+    power: str | None = None
     above: float | None = None
     covariates: str | None = None
 
 
 SCALERS = {
-    "standard": ScalerKind(StandardScaler()),
-    "minmax": ScalerKind(MinMaxScaler()),
-    "robust": ScalerKind(RobustScaler()),
-    # the last three standardise after the logarithm or the power
+    "standard": ScalerKind(_standard),
+    "minmax": ScalerKind(_minmax),
+    "robust": ScalerKind(_robust),
     "log": ScalerKind(
-        make_pipeline(FunctionTransformer(log1p, expm1), StandardScaler()), -1, "standard"
+        _standard,
+        forward=lambda values, _: np.log1p(values),
+        inverse=lambda values, _: np.expm1(values),
+        above=-1,
+        covariates="standard",
     ),
-    "box_cox": ScalerKind(PowerTransformer("box-cox"), 0, "standard"),
-    "yeo_johnson": ScalerKind(PowerTransformer("yeo-johnson"), None, "standard"),
+    "box_cox": ScalerKind(
+        _standard, boxcox, inv_boxcox, power="box-cox", above=0, covariates="standard"
+    ),
+    "yeo_johnson": ScalerKind(
+        _standard, _yeo_johnson, _inverse_yeo_johnson, "yeo-johnson", covariates="standard"
+    ),
     "none": ScalerKind(None),
 }
 
 
 @dataclass(frozen=True)
+class Scaler:
+    """The fitted scaler of one role.
+
+    Attributes:
+        kind: a key of ``SCALERS``.
+        center: shape (series, components), or (1, components) for one that all series share.
+        scale: likewise.
+        power: exponents, likewise; not used by most kinds.
+    """
+
+    kind: str
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    power: NDArray[np.float64]
+
+    def transform(self, values: Array, series: Steps) -> Array:
+        """Scale values of shape (n, ..., components), given the series of each of the n."""
+        center, scale, power = self._parameters(values, series)
+        forward = SCALERS[self.kind].forward
+        return ((forward(values, power) if forward else values) - center) / scale
+
+    def inverse(self, values: Array, series: Steps) -> Array:
+        """Undo ``transform``; NaN where the inverse of a power does not exist."""
+        center, scale, power = self._parameters(values, series)
+        inverse = SCALERS[self.kind].inverse
+        unscaled = values * scale + center
+        with np.errstate(invalid="ignore"):
+            return inverse(unscaled, power) if inverse else unscaled
+
+    def _parameters(self, values: Array, series: Steps) -> list[NDArray[np.float64]]:
+        index = np.zeros_like(series) if len(self.center) == 1 else series
+        shape = len(series), *[1] * (values.ndim - 2), -1
+        return [one[index].reshape(shape) for one in (self.center, self.scale, self.power)]
+
+
+@dataclass(frozen=True)
 class Scalers:
-    """One fitted Darts ``Scaler`` for each role; None: no scaling.
+    """The scaler of each role; None: no scaling.
 
     Attributes:
         names: of the series that the scalers were fitted on, in their order.
         targets: scales targets.
         past_covariates: scales past covariates.
         future_covariates: scales future covariates.
-        kind: a key of ``SCALERS``.
         fit: ``series`` if each series has parameters of its own, ``global`` if all share them.
         static_covariates: encodes static covariates, None if there are none.
     """
@@ -80,7 +146,6 @@ class Scalers:
     targets: Scaler | None
     past_covariates: Scaler | None
     future_covariates: Scaler | None
-    kind: str = "standard"
     fit: str = "series"
     static_covariates: ColumnTransformer | None = None
 
@@ -89,66 +154,67 @@ class Scalers:
         """Return whether series can be scaled that the scalers were not fitted on."""
         return self.targets is None or self.fit == "global"
 
-    def transform(self, data: SeriesSet, storage: Storage = IN_MEMORY) -> SeriesSet:
+    def transform(self, panel: Panel, storage: Storage = IN_MEMORY) -> Panel:
         """Return the scaled series as float32, the precision that the model trains in.
-
-        The values of all series of a role are parts of one array, made by ``storage``.
 
         Raises:
             UserError: if values are too small for a logarithm or a power, or the encoder of static
                 covariates does not know a category.
         """
+        if self.targets is not None:
+            _check_range(panel.targets, panel.names, self.targets.kind)
+        own = self._numbers(panel.names)
+        scaled: dict[str, Any] = {}
+        for role, array in panel.roles.items():
+            scaler: Scaler | None = getattr(self, role, None)
 
-        def scale(role: str) -> list[TimeSeries] | None:
-            group = getattr(data, role)
-            return group and _transform(getattr(self, role, None), group, positions, storage, role)
+            def scale(numbers: Steps, values: Array, scaler: Scaler | None = scaler) -> Array:
+                return values if scaler is None else scaler.transform(values, own[numbers])
 
-        _check_range(data, self.kind)
-        positions = [self._position(name) for name in data.names]
-        targets = scale("targets") or []
+            scaled[role] = array.map(scale, storage, role, np.float32)
         if self.static_covariates is not None:
-            targets = _encode_static(self.static_covariates, targets)
-        return SeriesSet(
-            names=data.names,
-            targets=targets,
-            past_covariates=scale("past_covariates"),
-            future_covariates=scale("future_covariates"),
-            sample_weight=scale("sample_weight"),
-        )
+            table = _encode_static(self.static_covariates, panel.static_covariates)
+            scaled["static_covariates"] = table
+        return Panel(**{"names": panel.names, "times": panel.times, **scaled})
 
-    def inverse(self, values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
-        """Bring forecasts of one series back to the original scale.
+    def inverse(self, values: Array, names: list[str], series: Steps) -> NDArray[np.float64]:
+        """Bring forecasts back to the original scale.
 
         Args:
-            values: scaled target values, shape ``(..., components)``.
-            name: of the series.
+            values: scaled target values, shape (forecasts, steps, components).
+            names: of the series of a panel.
+            series: the number of the series of each forecast, shape (forecasts,).
 
         Raises:
             UserError: if the inverse of a forecast does not exist, as a power may not.
         """
-        flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
-        if self.targets is not None:
-            scaled = TimeSeries.from_values(flat)
-            position = self._position(name)
-            flat = self.targets.inverse_transform(scaled, series_idx=position).values()
-            if np.isnan(flat).any() and not np.isnan(values).any():
-                raise UserError(
-                    f"{name}: forecasts leave the range of data.scaler={self.kind}. Train with "
-                    "another scaler, such as log or standard."
-                )
-        return flat.reshape(values.shape)
+        if self.targets is None:
+            return values.astype(np.float64)
+        unscaled: NDArray[np.float64] = self.targets.inverse(
+            values.astype(np.float64), self._numbers(names)[series]
+        )
+        lost = np.isnan(unscaled).any(axis=(1, 2)) & ~np.isnan(values).any(axis=(1, 2))
+        if lost.any():
+            raise UserError(
+                f"{names[series[lost][0]]}: forecasts leave the range of "
+                f"data.scaler={self.targets.kind}. Train with another scaler, such as log or "
+                "standard."
+            )
+        return unscaled
+
+    def _numbers(self, names: list[str]) -> Steps:
+        """Return the numbers of series; a single one may have another name in another file."""
+        if len(self.names) == 1 or self.take_any_series:
+            return np.zeros(len(names), dtype=np.int64)
+        return np.array([self._known[name] for name in names])
 
     @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {name: position for position, name in enumerate(self.names)}
-
-    def _position(self, name: str) -> int:
-        """Return the position of a series; a single one may have another name in another file."""
-        return 0 if len(self.names) == 1 or self.take_any_series else self._positions[name]
+    def _known(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.names)}
 
 
 def fit_scalers(
-    data: SeriesSet,
+    panel: Panel,
     split: Split,
     kind: str,
     fit: str = "series",
@@ -157,7 +223,7 @@ def fit_scalers(
     """Fit scalers on what lies before the end of the training part of every series.
 
     Args:
-        data: unscaled series.
+        panel: unscaled series.
         split: the division whose training part may be looked at.
         kind: a key of ``SCALERS``.
         fit: ``series`` for parameters of each series, ``global`` for shared ones.
@@ -167,87 +233,69 @@ def fit_scalers(
     Raises:
         UserError: if values are too small for a logarithm or a power.
     """
-    static = _fit_static(data.targets, static_encoding)
-    if SCALERS[kind].transformer is None:
-        return Scalers(data.names, None, None, None, kind, fit, static)
-    _check_range(data, kind)
-    train = split.train(data.targets)
+    static = panel.static_covariates
+    encoder = None if static is None else _fit_static(static, static_encoding)
+    if SCALERS[kind].center_and_scale is None:
+        return Scalers(panel.names, None, None, None, fit, encoder)
+    _check_range(panel.targets, panel.names, kind)
+    fitted = {
+        role: _fit(
+            array.between(0, split.train_end),
+            kind if role == "targets" else SCALERS[kind].covariates or kind,
+            fit == "global",
+        )
+        for role, array in panel.roles.items()
+        if role != "sample_weight"
+    }
+    none = dict.fromkeys(("targets", "past_covariates", "future_covariates"))
+    return Scalers(panel.names, **{**none, **fitted}, fit=fit, static_covariates=encoder)
 
-    def fitted(group: list[TimeSeries] | None, kind: str) -> Scaler | None:
-        if group is None:
-            return None
-        ends = [
-            int(series.time_index.searchsorted(target.end_time(), side="right"))
-            for series, target in zip(group, train, strict=True)
-        ]
-        scaler = Scaler(SCALERS[kind].transformer, global_fit=fit == "global")
-        return scaler.fit(parts(group, [0] * len(group), ends))
 
-    for_covariates = SCALERS[kind].covariates or kind
-    return Scalers(
-        names=data.names,
-        targets=fitted(data.targets, kind),
-        past_covariates=fitted(data.past_covariates, for_covariates),
-        future_covariates=fitted(data.future_covariates, for_covariates),
-        kind=kind,
-        fit=fit,
-        static_covariates=static,
+def _fit(array: SeriesArray, name: str, together: bool) -> Scaler:
+    kind, width = SCALERS[name], array.values.shape[1]
+    assert kind.center_and_scale is not None
+    count = 1 if together else len(array.length)
+    center, scale, power = (
+        np.zeros((count, width)),
+        np.ones((count, width)),
+        np.ones((count, width)),
     )
+    batches = array.batches()
+    if together:
+        parts = [array.of(number) for number in range(len(array.length))]
+        batches = iter([(np.array([0]), np.concatenate(parts)[None])])
+    for numbers, values in batches:
+        values = values.astype(np.float64)
+        if kind.power is not None:
+            for row, number in enumerate(numbers):
+                # scikit-learn refuses constants, which keep the exponent 1
+                varies = np.ptp(values[row], axis=0) > 0
+                if varies.any():
+                    transformer = PowerTransformer(kind.power, standardize=False)
+                    power[number, varies] = transformer.fit(values[row][:, varies]).lambdas_
+        if kind.forward is not None:
+            values = kind.forward(values, power[numbers, None])
+        center[numbers], found = kind.center_and_scale(values)
+        # a constant has no scale, up to the rounding of a sum of its steps
+        rounding = max(10, values.shape[1]) * np.finfo(np.float64).eps
+        constant = found <= rounding * np.maximum(np.abs(center[numbers]), 1e-300)
+        scale[numbers] = np.where(constant, 1.0, found)
+    return Scaler(name, center, scale, power)
 
 
-def _check_range(data: SeriesSet, kind: str) -> None:
+def _check_range(array: SeriesArray, names: list[str], kind: str) -> None:
     above = SCALERS[kind].above
-    if above is None:
-        return
-    for name, series in zip(data.names, data.targets, strict=True):
-        smallest = series.values(copy=False).min()
-        if smallest <= above:
+    for numbers, values in array.batches() if above is not None else ():
+        smallest = values.min(axis=(1, 2))
+        for row in np.flatnonzero(smallest <= above)[:1]:
             raise UserError(
-                f"{name}: data.scaler={kind} needs values above {above}, but the smallest is "
-                f"{smallest:g}. Set data.scaler=yeo_johnson, which takes all values."
+                f"{names[numbers[row]]}: data.scaler={kind} needs values above {above}, but the "
+                f"smallest is {smallest[row]:g}. Set data.scaler=yeo_johnson, which takes all "
+                "values."
             )
 
 
-def _transform(
-    scaler: Scaler | None,
-    group: list[TimeSeries],
-    positions: list[int],
-    storage: Storage,
-    role: str,
-) -> list[TimeSeries]:
-    rows = sum(len(series) for series in group)
-    values = storage.array(role, rows, group[0].n_components, np.float32)
-    first = 0
-    for chunk in _chunks(group):
-        scaled = [group[number] for number in chunk]
-        if scaler is not None:
-            own = [positions[number] for number in chunk]
-            scaled = scaler.transform(scaled, series_idx=own)
-        for series in scaled:
-            values[first : first + len(series)] = series.values(copy=False)
-            first += len(series)
-    lengths = [len(series) for series in group]
-    flat = np.split(storage.finish(values), np.cumsum(lengths)[:-1])
-    return parts(group, [0] * len(group), lengths, flat)
-
-
-def _chunks(group: list[TimeSeries]) -> Iterator[list[int]]:
-    """Yield positions of series that together have about ``_CHUNK`` values."""
-    chunk, size = [], 0
-    for number, series in enumerate(group):
-        chunk.append(number)
-        size += len(series) * series.n_components
-        if size >= _CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _fit_static(targets: Sequence[TimeSeries], encoding: str) -> ColumnTransformer | None:
-    if targets[0].static_covariates is None:
-        return None
-    table = _static_table(targets)
+def _fit_static(table: pd.DataFrame, encoding: str) -> ColumnTransformer:
     numbers = list(table.select_dtypes(include="number"))
     texts = [column for column in table if column not in numbers]
     categories = OneHotEncoder(sparse_output=False) if encoding == "onehot" else OrdinalEncoder()
@@ -257,28 +305,17 @@ def _fit_static(targets: Sequence[TimeSeries], encoding: str) -> ColumnTransform
     ).fit(table.astype(dict.fromkeys(texts, str)))
 
 
-def _encode_static(encoder: ColumnTransformer, targets: Sequence[TimeSeries]) -> list[TimeSeries]:
-    """Return ``targets`` with encoded static covariates, as float32; values are not copied."""
-    table = _static_table(targets)
+def _encode_static(encoder: ColumnTransformer, table: pd.DataFrame | None) -> pd.DataFrame:
+    assert table is not None
     texts = next(columns for name, _, columns in encoder.transformers_ if name == _CATEGORIES)
     table = table.astype(dict.fromkeys(texts, str))
-    if texts:
-        known = encoder.named_transformers_[_CATEGORIES].categories_
-        for column, categories in zip(texts, known, strict=True):
-            new = sorted(set(table[column]) - set(categories))
-            if new:
-                raise UserError(
-                    f"Static covariate {column!r}: {new[:3]} not in the training data, which has "
-                    f"{list(categories[:10])}. Correct the data, or train again."
-                )
-    encoded = pd.DataFrame(
-        encoder.transform(table).astype(np.float32), columns=encoder.get_feature_names_out()
-    )
-    rows = np.cumsum([len(series.static_covariates) for series in targets])
-    each = np.split(np.arange(len(table)), rows[:-1])
-    return with_static(targets, [encoded.iloc[rows] for rows in each])
-
-
-def _static_table(targets: Sequence[TimeSeries]) -> pd.DataFrame:
-    """Return the static covariates of all series, one below the other."""
-    return pd.concat([series.static_covariates for series in targets], ignore_index=True)
+    known = encoder.named_transformers_[_CATEGORIES].categories_ if texts else []
+    for column, categories in zip(texts, known, strict=True):
+        new = sorted(set(table[column]) - set(categories))
+        if new:
+            raise UserError(
+                f"Static covariate {column!r}: {new[:3]} not in the training data, which has "
+                f"{list(categories[:10])}. Correct the data, or train again."
+            )
+    encoded = encoder.transform(table).astype(np.float32)
+    return pd.DataFrame(encoded, columns=encoder.get_feature_names_out())

@@ -3,19 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from darts import TimeSeries
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
-from darts.utils.utils import n_steps_between
-from numpy.typing import NDArray
 
 from ..config import QuantileConfig
-from ..data import IN_MEMORY, SeriesSet, Split, Storage
+from ..data import IN_MEMORY, Panel, SeriesArray, Split, Steps, Storage
 from ..errors import UserError
-from ..loading.series_tensor import Steps
 from ..modeling.bundle import Bundle
-from .inference import Calibration, Forecasts, forecast_bundle, last_start
-
-Array = NDArray[np.float64]
+from .inference import Array, Calibration, Forecasts, Origins, forecast_bundle, last_origins
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class BacktestSpec:
 
 @dataclass(frozen=True)
 class TrainingScale:
-    """The scale of the training part of a series; arrays of shape (components,).
+    """The scale of the training part of each series; arrays of shape (series, components).
 
     Attributes:
         deviation: standard deviation, 1 where it is zero.
@@ -54,16 +48,14 @@ class TrainingScale:
 
 @dataclass(frozen=True)
 class Backtest:
-    """Forecasts of every series in the original unit; lists have one entry per series.
+    """Forecasts of all series in the original unit, ordered by series and origin.
 
     Attributes:
         names: of the series.
-        starts: positions of the first forecast step, shape (windows,).
-        offsets: steps from the start of the first series to the start of each, which puts the
-            positions of all series on one time axis.
-        truth: observed values, shape (windows, horizon, components).
+        origins: where the forecasts start.
+        truth: observed values, shape (forecasts, horizon, components).
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
-        scales: of the training parts.
+        scale: of the training parts.
         quantiles: of the model's forecasts by level, each shaped as ``truth``; None for a model
             without a likelihood that was not calibrated. The model's forecast is the median.
         uncalibrated: the quantiles before calibration, if there were any.
@@ -71,24 +63,27 @@ class Backtest:
     """
 
     names: list[str]
-    starts: list[Steps]
-    offsets: list[int]
-    truth: list[Array]
-    forecasts: dict[str, list[Array]]
-    scales: list[TrainingScale]
-    quantiles: dict[float, list[Array]] | None = None
-    uncalibrated: dict[float, list[Array]] | None = None
+    origins: Origins
+    truth: Array
+    forecasts: dict[str, Array]
+    scale: TrainingScale
+    quantiles: dict[float, Array] | None = None
+    uncalibrated: dict[float, Array] | None = None
     shift: int = 0
 
     @property
     def horizon(self) -> int:
         """Return the steps of a forecast."""
-        return int(self.truth[0].shape[1])
+        return int(self.truth.shape[1])
 
     @property
-    def origins(self) -> list[Steps]:
-        """Return for each series the positions after the last known step, shape (windows,)."""
-        return [starts - self.shift for starts in self.starts]
+    def windows(self) -> Steps:
+        """Return the number of forecasts of each series, shape (series,)."""
+        return self.origins.counts(len(self.names))
+
+    def of(self, series: int, window: int) -> int:
+        """Return the number of a forecast, given its position among those of its series."""
+        return int(np.flatnonzero(self.origins.series == series)[window])
 
     def with_model(self, forecasts: Forecasts) -> "Backtest":
         """Return the backtest with forecasts of a model, from the same origins."""
@@ -98,13 +93,13 @@ class Backtest:
     def calibrated(self, calibration: Calibration) -> "Backtest":
         """Return the backtest with calibrated quantiles; those of the model are kept beside."""
         forecasts = Forecasts(self.forecasts["model"], self.quantiles)
-        quantiles = calibration.apply(forecasts).quantiles
+        quantiles = calibration.apply(forecasts, self.origins.series).quantiles
         return replace(self, quantiles=quantiles, uncalibrated=self.quantiles)
 
 
 def backtest(
     bundle: Bundle,
-    data: SeriesSet,
+    data: Panel,
     split: Split,
     spec: BacktestSpec,
     storage: Storage = IN_MEMORY,
@@ -126,68 +121,56 @@ def backtest(
 
 
 def baseline_backtest(
-    model: TorchForecastingModel, data: SeriesSet, split: Split, spec: BacktestSpec
+    model: TorchForecastingModel, data: Panel, split: Split, spec: BacktestSpec
 ) -> Backtest:
     """Return a backtest with forecasts of the baseline only; raises UserError as ``backtest``."""
-    shift, season = int(model.output_chunk_shift), spec.season_length
-    origins = [_origins(model, data, i, first, spec) for i, first in enumerate(split.test_start)]
-    values = [series.values(copy=False) for series in data.targets]
-    ahead = shift + np.arange(spec.horizon)
-    pairs = list(zip(values, origins, strict=True))
-    naive = [seasonal_naive(own, start, shift + spec.horizon, season) for own, start in pairs]
-    return Backtest(
-        names=data.names,
-        starts=[positions + shift for positions in origins],
-        offsets=[_offset(data.targets[0], series) for series in data.targets],
-        truth=[own[positions[:, None] + ahead] for own, positions in pairs],
-        forecasts={"baseline": [forecast[:, shift:] for forecast in naive]},
-        scales=[
-            training_scale(own[:end], season)
-            for own, end in zip(values, split.train_end, strict=True)
-        ],
-        shift=shift,
-    )
-
-
-def seasonal_naive(values: Array, origins: Steps, horizon: int, season_length: int) -> Array:
-    """Repeat the last season before each origin, as Darts' ``NaiveSeasonal`` does.
-
-    ``values`` has the shape (time, components), and the result (origins, horizon, components).
-    Origins are positions after the last known step, each at least ``season_length``.
-    """
-    steps = np.arange(horizon) % season_length - season_length
-    forecasts: Array = values[origins[:, None] + steps]
-    return forecasts
-
-
-def training_scale(values: Array, season_length: int) -> TrainingScale:
-    """Return the scale of a training part of shape (time, components)."""
-    deviation = values.std(axis=0)
-    errors = values[season_length:] - values[:-season_length]
-    if len(errors) == 0:
-        errors = np.zeros_like(values[:1])
-    naive_mae = np.abs(errors).mean(axis=0)
-    # an exactly repeated season differs by a few units in the last place
-    rounding = 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=0)
-    return TrainingScale(
-        deviation=np.where(deviation > 0, deviation, 1.0),
-        naive_mae=np.where(naive_mae > rounding, naive_mae, np.nan),
-        naive_mse=np.where(naive_mae > rounding, np.square(errors).mean(axis=0), np.nan),
-    )
-
-
-def _origins(
-    model: TorchForecastingModel, data: SeriesSet, number: int, first: int, spec: BacktestSpec
-) -> Steps:
-    last = last_start(model, data, number, spec.horizon)
-    if last < first:
+    last = last_origins(model, data, spec.horizon)
+    for number in np.flatnonzero(last < split.test_start)[:1]:
         raise UserError(
             f"{data.names[number]}: the covariates end before the first test forecast of "
             f"{spec.horizon} steps does. Extend them, or shorten the horizon."
         )
-    return np.arange(first, last + 1, spec.stride)
+    origins = Origins.between(split.test_start, last, spec.stride)
+    steps = int(model.output_chunk_shift) + np.arange(spec.horizon)
+    return Backtest(
+        names=data.names,
+        origins=origins,
+        truth=values_at(data.targets, origins, steps),
+        forecasts={
+            "baseline": values_at(
+                data.targets, origins, steps % spec.season_length - spec.season_length
+            )
+        },
+        scale=training_scale(split.train(data.targets), spec.season_length),
+        shift=int(model.output_chunk_shift),
+    )
 
 
-def _offset(first: TimeSeries, series: TimeSeries) -> int:
-    start, time = first.start_time(), series.start_time()
-    return 0 if time == start else int(n_steps_between(end=time, start=start, freq=first.freq))
+def values_at(array: SeriesArray, origins: Origins, steps: Steps) -> Array:
+    """Return the values ``steps`` after each origin, shape (origins, steps, components).
+
+    Those of a whole season before it, repeated, are Darts' ``NaiveSeasonal``.
+    """
+    row = array.first[origins.series] + origins.position - array.start[origins.series]
+    values: Array = array.values[row[:, None] + steps].astype(np.float64)
+    return values
+
+
+def training_scale(train: SeriesArray, season_length: int) -> TrainingScale:
+    """Return the scale of the training parts."""
+    shape = len(train.length), len(train.components)
+    deviation, naive_mae, naive_mse = (np.zeros(shape) for _ in range(3))
+    for numbers, values in train.batches():
+        deviation[numbers] = values.std(axis=1, dtype=np.float64)
+        errors = np.subtract(values[:, season_length:], values[:, :-season_length], dtype=float)
+        if errors.shape[1]:
+            naive_mae[numbers] = np.abs(errors).mean(axis=1)
+            naive_mse[numbers] = np.square(errors).mean(axis=1)
+        # an exactly repeated season differs by a few units in the last place
+        rounding = 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=1)
+        naive_mae[numbers] = np.where(naive_mae[numbers] > rounding, naive_mae[numbers], np.nan)
+    return TrainingScale(
+        deviation=np.where(deviation > 0, deviation, 1.0),
+        naive_mae=naive_mae,
+        naive_mse=np.where(np.isnan(naive_mae), np.nan, naive_mse),
+    )

@@ -1,84 +1,91 @@
-"""Forecasts beyond the data, their average over several runs, and the files they are written to."""
+"""Forecasts beyond the data: as tables, as series, and averaged over several runs."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from darts import TimeSeries
-from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
-from darts.utils.utils import generate_index
 
 from ..config import QuantileConfig
-from ..data import SeriesSet
+from ..data import Panel, Steps
 from ..errors import UserError
 from ..modeling.bundle import Bundle
-from .inference import Calibration, covariates_read, forecast_bundle
+from .inference import Array, Calibration, Forecasts, Origins, covariates_read, forecast_bundle
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """The forecast of one series, in its original unit.
+class FutureForecast:
+    """One forecast of each series, in its original unit.
 
     Attributes:
-        point: the median of a model with a likelihood, else its only forecast.
-        quantiles: by level, with the components of ``point``; empty without likelihood and
-            calibration.
+        names: of the series.
+        components: of each of them.
+        times: a time axis.
+        start: position on it of the first step of each forecast, shape (series,).
+        values: the forecasts.
     """
 
-    point: TimeSeries
-    quantiles: dict[float, TimeSeries]
+    names: list[str]
+    components: list[str]
+    times: pd.Index
+    start: Steps
+    values: Forecasts
 
-    def table(self) -> pd.DataFrame:
-        """Return the components and, as ``<component>_q0.1``, their quantiles, by time.
+    def table(self, several: bool | None = None) -> pd.DataFrame:
+        """Return the forecasts as one table, with the columns ``time``, components and quantiles.
 
-        The median is the component itself.
+        A quantile is a column such as ``<component>_q0.1``; the median is the component itself.
+        With ``several`` series (None: if there are), the first column is ``series``.
         """
-        levels = {level: values.to_dataframe() for level, values in self.quantiles.items()}
-        columns = {}
-        for component, values in self.point.to_dataframe().items():
-            columns[str(component)] = values
-            for level, table in levels.items():
+        count, horizon, _ = self.values.point.shape
+        steps = self.start[:, None] + np.arange(horizon)
+        columns: dict[str, Array] = {}
+        for number, component in enumerate(self.components):
+            columns[component] = self.values.point[..., number].ravel()
+            for level, values in (self.values.quantiles or {}).items():
                 if level != 0.5:
-                    columns[f"{component}_q{level:g}"] = table[component]
-        return pd.DataFrame(columns).rename_axis(index="time")
+                    columns[f"{component}_q{level:g}"] = values[..., number].ravel()
+        table = pd.DataFrame({"time": self.times[steps.ravel()], **columns})
+        if count > 1 if several is None else several:
+            table.insert(0, "series", np.repeat(self.names, horizon))
+        return table
 
-    def as_series(self) -> TimeSeries:
-        """Return the columns of ``table`` as the components of one series."""
-        return TimeSeries.from_dataframe(self.table(), freq=self.point.freq)
+    def to_series(self) -> list[TimeSeries]:
+        """Return each forecast as a series, with the columns of ``table`` as components."""
+        table = self.table().set_index("time").drop(columns="series", errors="ignore")
+        parts = np.split(np.arange(len(table)), len(self.start))
+        freq = self.times.freq if isinstance(self.times, pd.DatetimeIndex) else self.times.step
+        return [TimeSeries.from_dataframe(table.iloc[rows], freq=freq) for rows in parts]
 
 
 def forecast(
     bundle: Bundle,
-    data: SeriesSet,
+    data: Panel,
     horizon: int,
     quantiles: QuantileConfig,
     calibration: Calibration | None = None,
-) -> list[Forecast]:
+    numbers: Steps | None = None,
+) -> FutureForecast:
     """Forecast ``horizon`` steps after the end of every series, in the original unit.
+
+    ``numbers`` are those of the series to forecast; None for all.
 
     Raises:
         UserError: if a series is shorter than the model's input, or its covariates end too early.
     """
-    _check_input(bundle.model, data, horizon)
-    ends = [np.array([len(series)]) for series in data.targets]
-    found = forecast_bundle(bundle, data, ends, horizon, quantiles)
+    _check_input(bundle, data, horizon)
+    numbers = np.arange(len(data.names)) if numbers is None else numbers
+    data = data.select(numbers)
+    origins = Origins(np.arange(len(numbers)), data.targets.stop)
+    found = forecast_bundle(bundle, data, origins, horizon, quantiles)
     if calibration is not None:
-        found = calibration.apply(found)
-    levels = found.quantiles or {}
-    forecasts = []
-    for number, series in enumerate(data.targets):
-        start = series.end_time() + (bundle.model.output_chunk_shift + 1) * series.freq
-        times = generate_index(start, length=horizon, freq=series.freq, name=series.time_dim)
-        point, *others = [
-            TimeSeries.from_times_and_values(times, values[number][0], columns=series.components)
-            for values in (found.point, *levels.values())
-        ]
-        forecasts.append(Forecast(point, dict(zip(levels, others, strict=True))))
-    return forecasts
+        found = calibration.apply(found, numbers)
+    start = origins.position + int(bundle.model.output_chunk_shift)
+    times = data.extended(int(start.max()) + horizon)
+    return FutureForecast(data.names, data.targets.components, times, start, found)
 
 
-def combine(members: list[list[Forecast]], average: str) -> list[Forecast]:
+def combine(members: list[FutureForecast], average: str) -> FutureForecast:
     """Average the forecasts of several runs, step by step and quantile by quantile.
 
     Averaged quantiles are not exactly the quantiles of the average, but they are as sharp as those
@@ -90,83 +97,52 @@ def combine(members: list[list[Forecast]], average: str) -> list[Forecast]:
     """
     if len(members) == 1:
         return members[0]
+    _check_same(members)
 
-    def averaged(series: list[TimeSeries]) -> TimeSeries:
-        values = np.stack([one.values(copy=False) for one in series])
-        return series[0].with_values(getattr(np, average)(values, axis=0)[..., None])
+    def averaged(arrays: list[Array]) -> Array:
+        values: Array = getattr(np, average)(np.stack(arrays), axis=0)
+        return values
 
-    combined = []
-    for forecasts in zip(*members, strict=True):
-        _check_same(forecasts)
-        point = averaged([one.point for one in forecasts])
-        quantiles = {
-            level: averaged([one.quantiles[level] for one in forecasts])
-            for level in forecasts[0].quantiles
-        }
-        combined.append(Forecast(point, quantiles))
-    return combined
+    found = [one.values for one in members]
+    levels = {
+        level: averaged([one.quantiles[level] for one in found if one.quantiles])
+        for level in found[0].quantiles or {}
+    }
+    values = Forecasts(averaged([one.point for one in found]), levels or None)
+    return replace(members[0], values=values)
 
 
-def forecast_table(names: list[str], forecasts: list[Forecast]) -> pd.DataFrame:
-    """Return the forecasts as one table, with the columns ``time`` and those of ``Forecast.table``.
-
-    With several series, the first column is ``series``.
-    """
-    tables = [one.table() for one in forecasts]
-    if len(names) == 1:
-        return tables[0].reset_index()
-    return pd.concat(tables, keys=names, names=["series"]).reset_index()
-
-
-def check_output(path: Path) -> None:
-    """Check, before any work is done, that a forecast and its plot can be written.
-
-    Raises:
-        UserError: if a file exists, the folder does not, or the suffix is unknown.
-    """
-    if path.suffix not in (".csv", ".parquet"):
-        raise UserError(f"output: {str(path)!r} must end in .csv or .parquet.")
-    if not path.parent.is_dir():
-        raise UserError(f"output: there is no folder '{path.parent}'. Create it first.")
-    for existing in (path, path.with_suffix(".png")):
-        if existing.exists():
-            raise UserError(f"output: '{existing}' already exists. Choose another name.")
+def _check_input(bundle: Bundle, data: Panel, horizon: int) -> None:
+    length, targets = bundle.model.input_chunk_length, data.targets
+    for number in np.flatnonzero(targets.length < length)[:1]:
+        raise UserError(
+            f"{data.names[number]}: has {targets.length[number]} steps, but the model reads "
+            f"{length}."
+        )
+    for role, (array, ahead) in covariates_read(bundle.model, data, horizon).items():
+        needed = targets.stop + ahead
+        for number in np.flatnonzero(array.stop < needed)[:1]:
+            times = data.extended(int(needed[number]))
+            raise UserError(
+                f"{data.names[number]}: the {role.replace('_', ' ')} end at "
+                f"{times[array.stop[number] - 1]}, but a forecast of {horizon} steps needs them "
+                f"until {times[needed[number] - 1]}. Add rows with their values to the data, or "
+                "shorten the horizon."
+            )
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table aside as CSV or Parquet, by the suffix of ``path``, and put it in place."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    write = table.to_parquet if path.suffix == ".parquet" else table.to_csv
-    write(unfinished, index=False)
-    unfinished.replace(path)
-
-
-def _check_input(model: TorchForecastingModel, data: SeriesSet, horizon: int) -> None:
-    length, covariates = model.input_chunk_length, covariates_read(model, data, horizon)
-    for number, (name, series) in enumerate(zip(data.names, data.targets, strict=True)):
-        if len(series) < length:
-            raise UserError(f"{name}: has {len(series)} steps, but the model reads {length}.")
-        for role, (group, steps) in covariates.items():
-            needed, end = series.end_time() + steps * series.freq, group[number].end_time()
-            if end < needed:
-                raise UserError(
-                    f"{name}: the {role.replace('_', ' ')} end at {end}, but a forecast of "
-                    f"{horizon} steps needs them until {needed}. Add rows with their values to the "
-                    "data, or shorten the horizon."
-                )
-
-
-def _check_same(forecasts: tuple[Forecast, ...]) -> None:
-    """Raise UserError unless the forecasts of one series can be averaged."""
+def _check_same(members: list[FutureForecast]) -> None:
+    """Raise UserError unless the forecasts can be averaged."""
     for what, values in (
-        ("components", [list(one.point.components) for one in forecasts]),
-        ("first steps", [one.point.start_time() for one in forecasts]),
-        ("frequencies", [one.point.freq_str for one in forecasts]),
-        ("quantiles", [list(one.quantiles) for one in forecasts]),
+        ("components", [one.components for one in members]),
+        ("first steps", [[str(time) for time in one.times[one.start]] for one in members]),
+        ("frequencies", [str(one.times[1] - one.times[0]) for one in members]),
+        ("quantiles", [list(one.values.quantiles or {}) for one in members]),
     ):
         for other in values[1:]:
             if other != values[0]:
+                shown = [one[0] if what == "first steps" else one for one in (values[0], other)]
                 raise UserError(
-                    f"run: the {what} of the runs differ: {values[0]} and {other}. Combine runs "
+                    f"run: the {what} of the runs differ: {shown[0]} and {shown[1]}. Combine runs "
                     "that forecast the same steps, components and quantiles."
                 )

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,13 @@ import pandas as pd
 from darts import TimeSeries
 from numpy.typing import NDArray
 
-from .backtest import Array, Backtest, TrainingScale
+from ..data import SeriesArray
+from .backtest import Backtest, TrainingScale
+from .inference import Array
 from .skill import skill_by_series
 
 # scaled metrics, and the metric of darts.metrics that each one divides
 SCALED = {"mase": "mae", "msse": "mse", "rmsse": "rmse"}
-# columns per call of Darts' metrics, which bounds their memory
-MAX_COLUMNS = 1 << 14
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def compute_metrics(backtest: Backtest, names: Sequence[str]) -> Metrics:
     A series for which a metric divides by zero, for the model or the baseline, is left out of the
     means of that metric, with a warning.
     """
-    weights = np.array([len(starts) for starts in backtest.starts])
+    weights = backtest.windows
     values = {forecast: _darts_values(backtest, forecast, names) for forecast in backtest.forecasts}
     test: dict[str, dict[str, float | None]] = {forecast: {} for forecast in values}
     by_step: dict[str, Any] = {"step": np.arange(1, backtest.horizon + 1)}
@@ -78,7 +78,7 @@ def compute_metrics(backtest: Backtest, names: Sequence[str]) -> Metrics:
     by_series["skill"] = skill_by_series(backtest)
     return Metrics(
         test=test,
-        test_standardised={name: _standardised(backtest, name, weights) for name in values},
+        test_standardised={name: _standardised(backtest, name) for name in values},
         by_step=pd.DataFrame(by_step),
         by_series=pd.DataFrame(by_series),
     )
@@ -102,61 +102,49 @@ def interval_name(low: float, high: float) -> str:
     return f"{100 * (high - low):g}"
 
 
-def quantile_scores(truth: list[Array], quantiles: dict[float, list[Array]]) -> dict[str, float]:
-    """Score quantile forecasts, by level, over all windows, steps, components and series.
+def quantile_scores(truth: Array, quantiles: dict[float, Array]) -> dict[str, float]:
+    """Score quantile forecasts, by level, over all forecasts, steps, components and series.
 
-    Each series has an array of shape (windows, horizon, components).
+    All arrays have the shape (forecasts, horizon, components).
 
     Returns:
         Darts' ``mql``, the mean quantile loss, and for each interval Darts' ``mic``, the share of
         values it covers, as ``coverage_80``, and Darts' ``miw``, its mean width, as ``width_80``.
     """
-    actual = np.concatenate([part.ravel() for part in truth])
-    flat = {
-        level: np.concatenate([part.ravel() for part in parts])
-        for level, parts in quantiles.items()
-    }
     losses = [
-        2 * np.maximum(level * (actual - value), (1 - level) * (value - actual)).mean()
-        for level, value in flat.items()
+        2 * np.maximum(level * (truth - value), (1 - level) * (value - truth)).mean()
+        for level, value in quantiles.items()
     ]
     scores = {"mql": float(np.mean(losses))}
-    for low, high in central_intervals(list(flat)):
+    for low, high in central_intervals(list(quantiles)):
         name = interval_name(low, high)
-        covered = (flat[low] <= actual) & (actual <= flat[high])
+        covered = (quantiles[low] <= truth) & (truth <= quantiles[high])
         scores[f"coverage_{name}"] = float(covered.mean())
-        scores[f"width_{name}"] = float((flat[high] - flat[low]).mean())
+        scores[f"width_{name}"] = float((quantiles[high] - quantiles[low]).mean())
     return scores
 
 
 def _darts_values(backtest: Backtest, forecast: str, names: Sequence[str]) -> dict[str, Values]:
-    count, (_, horizon, components) = len(backtest.names), backtest.truth[0].shape
-    found = {name: (np.empty(count), np.empty((count, horizon))) for name in names}
+    windows, (_, horizon, components) = backtest.windows, backtest.truth.shape
+    found = {name: (np.empty(len(windows)), np.empty((len(windows), horizon))) for name in names}
     unscaled = list(dict.fromkeys(SCALED.get(name, name) for name in names))
-    for group in _groups(backtest, horizon * components):
-        truth, predicted = (
-            np.stack([values[i] for i in group], axis=2)
-            for values in (backtest.truth, backtest.forecasts[forecast])
-        )
-        # Darts reduces the time axis: here the windows, or the windows and their steps
+    # the forecasts of a series stand together, like the steps of a series in a panel
+    first = np.cumsum(windows) - windows
+    rows = np.concatenate([backtest.truth, backtest.forecasts[forecast]], axis=2)
+    shape = rows.reshape(len(rows), -1)
+    grouped = SeriesArray(shape, first, windows, first, [])
+    for group, values in grouped.batches():
+        both = values.reshape(len(group), -1, horizon, 2 * components)
+        # Darts reduces the first axis: here the windows, or the windows and their steps
+        truth, predicted = np.split(np.moveaxis(both, 0, 2), 2, axis=3)
         by_step = _darts_metrics(unscaled, truth, predicted)
         by_series = _darts_metrics(unscaled, truth.reshape(-1, *truth.shape[2:]), predicted)
         for name in names:
             base = SCALED.get(name, name)
-            divisor = np.array([_divisor(name, backtest.scales[i]) for i in group])
+            divisor = _divisor(name, backtest.scale)[group]
             found[name][0][group] = (by_series[base] / divisor).mean(axis=-1)
             found[name][1][group] = (by_step[base] / divisor).mean(axis=-1).T
     return found
-
-
-def _groups(backtest: Backtest, width: int) -> Iterator[NDArray[np.int64]]:
-    """Yield positions of series with equally many windows, each series of ``width`` columns."""
-    counts = np.array([len(starts) for starts in backtest.starts])
-    size = max(1, MAX_COLUMNS // width)
-    for count in np.unique(counts):
-        group = np.flatnonzero(counts == count)
-        for first in range(0, len(group), size):
-            yield group[first : first + size]
 
 
 def _darts_metrics(names: Sequence[str], truth: Array, forecast: Array) -> dict[str, Array]:
@@ -165,8 +153,16 @@ def _darts_metrics(names: Sequence[str], truth: Array, forecast: Array) -> dict[
     The other axes become the components of one series. One series per window would take a hundred
     times as long.
     """
+    columns = truth.size // len(truth)
+    # as objects: Darts iterates over them, which is slow with pandas' strings
+    components = pd.Index(map(str, range(columns)), dtype=object)
     pair = [
-        TimeSeries.from_values(values.reshape(len(truth), -1), copy=False)
+        TimeSeries(
+            pd.RangeIndex(len(truth)),
+            values.reshape(len(truth), columns),
+            components=components,
+            copy=False,
+        )
         for values in (truth, forecast)
     ]
     with warnings.catch_warnings():
@@ -192,12 +188,7 @@ def _mean(values: Array, weights: NDArray[np.int64]) -> Array:
     return means
 
 
-def _standardised(
-    backtest: Backtest, forecast: str, weights: NDArray[np.int64]
-) -> dict[str, float]:
-    parts = zip(backtest.forecasts[forecast], backtest.truth, backtest.scales, strict=True)
-    errors = [(predicted - truth) / scale.deviation for predicted, truth, scale in parts]
-    return {
-        name: float(np.average([loss(part).mean() for part in errors], weights=weights))
-        for name, loss in (("mae", np.abs), ("mse", np.square))
-    }
+def _standardised(backtest: Backtest, forecast: str) -> dict[str, float]:
+    deviation = backtest.scale.deviation[backtest.origins.series][:, None]
+    errors = (backtest.forecasts[forecast] - backtest.truth) / deviation
+    return {"mae": float(np.abs(errors).mean()), "mse": float(np.square(errors).mean())}

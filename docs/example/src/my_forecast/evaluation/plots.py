@@ -5,16 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from darts import TimeSeries
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ..data import SeriesSet
+from ..data import Panel
 from .backtest import Backtest
-from .forecast import Forecast
+from .forecast import FutureForecast
 from .metrics import central_intervals, interval_name
 
 HISTORY, TRUTH, MODEL, BASELINE = "#7f7f7f", "#000000", "#d62728", "#1f77b4"
@@ -49,7 +48,7 @@ class PlottedForecast:
 
 
 def backtest_window(
-    data: SeriesSet,
+    data: Panel,
     backtest: Backtest,
     series: int = 0,
     window: int = -1,
@@ -60,32 +59,29 @@ def backtest_window(
     ``series`` and ``window`` are positions of the series, and of the forecast within it. The
     history has ``history_horizons`` times as many steps as the forecast.
     """
-    target, start, horizon = data.targets[series], backtest.starts[series][window], backtest.horizon
+    number, horizon = backtest.of(series, window), backtest.horizon
+    start = int(backtest.origins.position[number]) + backtest.shift
     quantiles = backtest.quantiles or {}
     return PlottedForecast(
-        history=_values(target, max(0, start - history_horizons * horizon), start),
-        times=target.time_index[start : start + horizon],
-        forecasts={
-            name: values[series][window, :, 0] for name, values in backtest.forecasts.items()
-        },
-        truth=backtest.truth[series][window, :, 0],
-        quantiles={level: values[series][window, :, 0] for level, values in quantiles.items()},
-        label=str(target.components[0]),
+        history=_history(data, series, start, history_horizons * horizon),
+        times=data.times[start : start + horizon],
+        forecasts={name: values[number, :, 0] for name, values in backtest.forecasts.items()},
+        truth=backtest.truth[number, :, 0],
+        quantiles={level: values[number, :, 0] for level, values in quantiles.items()},
+        label=data.targets.components[0],
     )
 
 
-def future_window(history: TimeSeries, forecast: Forecast) -> PlottedForecast:
-    """Return the first component of a forecast beyond the data, after the end of its series."""
-    point = forecast.point
-    start = max(0, len(history) - HISTORY_HORIZONS * len(point))
+def future_window(data: Panel, forecast: FutureForecast) -> PlottedForecast:
+    """Return the first component of the forecast of the first series beyond its end."""
+    values, start = forecast.values, int(forecast.start[0])
+    horizon = values.point.shape[1]
     return PlottedForecast(
-        history=_values(history, start, len(history)),
-        times=point.time_index,
-        forecasts={"model": point.values(copy=False)[:, 0]},
-        quantiles={
-            level: values.values(copy=False)[:, 0] for level, values in forecast.quantiles.items()
-        },
-        label=str(point.components[0]),
+        history=_history(data, 0, int(data.targets.stop[0]), HISTORY_HORIZONS * horizon),
+        times=forecast.times[start : start + horizon],
+        forecasts={"model": values.point[0, :, 0]},
+        quantiles={level: one[0, :, 0] for level, one in (values.quantiles or {}).items()},
+        label=forecast.components[0],
     )
 
 
@@ -148,7 +144,8 @@ def save_png(figure: Figure, path: Path) -> None:
     unfinished.replace(path)
 
 
-def _values(series: TimeSeries, start: int, stop: int) -> pd.Series:
-    """Return the first component from ``start`` to before ``stop``."""
-    values = series.values(copy=False)[start:stop, 0]
-    return pd.Series(values, series.time_index[start:stop])
+def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:
+    """Return the first component of a target, up to ``steps`` before ``stop``."""
+    start = max(int(data.targets.start[series]), stop - steps)
+    [part] = data.targets.select([series]).between(start, stop).batches()
+    return pd.Series(part[1][0, :, 0], data.times[start:stop])

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ttest_1samp
 
-from .backtest import Array, Backtest
+from .backtest import Backtest
+from .inference import Array
 
 # fewer blocks could hardly ever show a difference; more would be shorter, so that their means
 # depend on each other where errors persist
@@ -54,9 +55,8 @@ def compute_skill(backtest: Backtest) -> Skill:
 
 def skill_by_series(backtest: Backtest) -> Array:
     """Return the skill score of every series, NaN where the baseline has no error."""
-    ends = np.cumsum([len(starts) for starts in backtest.starts])[:-1]
     model, baseline = (
-        np.array([part.mean() for part in np.split(_window_errors(backtest, name), ends)])
+        np.bincount(backtest.origins.series, _window_errors(backtest, name)) / backtest.windows
         for name in ("model", "baseline")
     )
     scores: Array = 1 - model / np.where(baseline > 0, baseline, np.nan)
@@ -64,16 +64,14 @@ def skill_by_series(backtest: Backtest) -> Array:
 
 
 def _window_errors(backtest: Backtest, name: str) -> Array:
-    """Return the mean absolute error of every forecast, series after series."""
-    parts = zip(backtest.forecasts[name], backtest.truth, strict=True)
-    return np.concatenate([np.abs(part - truth).mean(axis=(1, 2)) for part, truth in parts])
+    """Return the mean absolute error of every forecast."""
+    errors: Array = np.abs(backtest.forecasts[name] - backtest.truth).mean(axis=(1, 2))
+    return errors
 
 
 def _block_means(backtest: Backtest, values: Array) -> Array:
     """Return the mean over the forecasts that start in a block, for each block that has some."""
-    parts = zip(backtest.starts, backtest.offsets, strict=True)
-    time = np.concatenate([starts + offset for starts, offset in parts])
-    time -= time.min()
+    time = backtest.origins.position - backtest.origins.position.min()
     span = time.max() + 1
     blocks = int(np.clip(span // (2 * backtest.horizon), 1, MAX_BLOCKS))
     block = time * blocks // span

@@ -1,29 +1,27 @@
-"""The series of one role in one tensor, from which the windows of a batch are copied at once.
+"""The series of one role as a tensor, from which the windows of a batch are copied at once.
 
 Spawned workers import this module: import nothing of Lightning, the models or plotting here.
 """
 
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from darts import TimeSeries
-from darts.utils.utils import n_steps_between
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from ..errors import UserError
 
-Steps = NDArray[np.int64]
+if TYPE_CHECKING:
+    from ..data.panel import SeriesArray, Steps
 
 
 class SeriesTensor:
     """The values of all series of one role (targets, past covariates, ...), one after the other.
 
-    Series that are views of one float32 array are not copied. If that array is a memory-mapped
-    file, a pickle contains its path in place of the values.
+    The float32 array of a panel is not copied. If it is a memory-mapped file, a pickle contains its
+    path in place of the values.
 
     Attributes:
         values: float32, shape (rows of all series, components).
@@ -31,48 +29,42 @@ class SeriesTensor:
 
     def __init__(
         self,
-        series: Sequence[TimeSeries],
-        targets: Sequence[TimeSeries],
-        windows: tuple[Steps, Steps],
+        array: "SeriesArray",
+        windows: "tuple[Steps, Steps]",
         steps: tuple[int, int],
         role: str,
         device: str = "cpu",
     ) -> None:
-        """Concatenate the series, or find the array that they share.
+        """Take the values of ``array``.
 
         Args:
-            series: deterministic series, one per target.
-            targets: the target series; positions are counted from the start of each.
-            windows: positions of the first and the last window of each target, shape (series,).
+            array: the series.
+            windows: positions on the time axis of the first and the last window of each series,
+                shape (series,).
             steps: of this role in a window: the first one and the one after the last, counted from
                 the position of the window.
             role: name of the role in error messages.
             device: where the values are stored and windows are gathered.
 
         Raises:
-            UserError: if components differ, times are not aligned, or steps are missing.
+            UserError: if steps are missing.
         """
-        if len({one.n_components for one in series}) > 1:
-            raise UserError(f"{role}: all series must have the same number of components.")
-        array, start_row = _flatten([one.values(copy=False) for one in series])
-        pairs = enumerate(zip(series, targets, strict=True))
-        offset = np.array([steps_between(s, t, f"{role} of series {i}") for i, (s, t) in pairs])
         begin, end = steps
-        before = -(offset + windows[0] + begin)
-        after = offset + windows[1] + end - np.array([len(one) for one in series])
+        before = array.start - (windows[0] + begin)
+        after = windows[1] + end - array.stop
         for i in np.flatnonzero((before > 0) | (after > 0))[:1]:
             raise UserError(
-                f"{role} of series {i}: the values from {series[i].start_time()} to "
-                f"{series[i].end_time()} do not cover the windows of the target: "
+                f"{role} of series {i}: its values do not cover the windows of the target: "
                 f"{max(0, before[i])} steps are missing before and {max(0, after[i])} after."
             )
-        self.values = _tensor(array).to(device)
-        self._file = str(array.filename) if isinstance(array, np.memmap) else None
+        values = array.values.astype(np.float32, copy=False)
+        self.values = _tensor(values).to(device)
+        self._file = str(values.filename) if isinstance(values, np.memmap) else None
         self._length = end - begin
         # of a window at position 0; a tensor, because workers share its memory
-        self._row = torch.from_numpy(start_row + offset + begin)
+        self._row = torch.from_numpy(array.first - array.start + begin)
 
-    def gather(self, series: Steps, position: Steps) -> torch.Tensor:
+    def gather(self, series: "Steps", position: "Steps") -> torch.Tensor:
         """Copy windows, given by their series and positions of shape (batch,).
 
         Returns:
@@ -106,46 +98,15 @@ class SeriesTensor:
             self.values = _tensor(np.load(self._file, mmap_mode="r"))
 
 
-def steps_between(series: TimeSeries, target: TimeSeries, name: str) -> int:
-    """Return the step of ``series`` at which ``target`` starts; negative if it starts earlier.
+def static_tensor(table: Any, series: int) -> torch.Tensor | None:
+    """Return static covariates, shape (series, 1 or components, covariates).
 
-    Raises:
-        UserError: if the two have no time steps in common.
+    ``table`` has a row for each series, or for each of its components; None: there are none.
     """
-    if series is target:
-        return 0
-    time, start = target.start_time(), series.start_time()
-    if time == start:
-        return 0
-    steps: int = n_steps_between(end=time, start=start, freq=series.freq)
-    if start + steps * series.freq != time:
-        raise UserError(
-            f"{name}: the time steps ({start}, every {series.freq_str}) are not aligned with the "
-            f"target, which starts at {time}. Give covariates the time steps of their target."
-        )
-    return steps
-
-
-def _flatten(parts: list[NDArray[Any]]) -> tuple[NDArray[np.float32], Steps]:
-    """Return one array of shape (rows, components) with all parts, and the first row of each."""
-    base = _base(parts[0])
-    shared = (
-        base.dtype == np.float32
-        and base.ndim == 2
-        and base.flags.c_contiguous
-        and all(_base(part) is base and part.strides == base.strides for part in parts)
-    )
-    if shared:
-        address = np.array([part.ctypes.data for part in parts])
-        return base, (address - base.ctypes.data) // base.strides[0]
-    lengths = np.array([len(part) for part in parts])
-    return np.concatenate(parts).astype(np.float32), np.cumsum(lengths) - lengths
-
-
-def _base(array: NDArray[Any]) -> NDArray[Any]:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    if table is None:
+        return None
+    values = _tensor(table.to_numpy(np.float32))
+    return values.reshape(series, -1, values.shape[1])
 
 
 def _tensor(array: NDArray[np.float32]) -> torch.Tensor:

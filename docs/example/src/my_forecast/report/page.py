@@ -85,7 +85,8 @@ def _example(results: RunResults, example: Example) -> dict[str, Any]:
     window = backtest_window(
         results.data, results.backtest, example.series, example.window, HISTORY_HORIZONS
     )
-    truth = results.backtest.truth[example.series][example.window, :, 0]
+    number = results.backtest.of(example.series, example.window)
+    truth = results.backtest.truth[number, :, 0]
     return {
         "label": example.label,
         "series": results.data.names[example.series],

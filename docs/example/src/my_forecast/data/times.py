@@ -1,0 +1,241 @@
+"""The time axis: the regular steps on which the rows of all files are placed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from .checks import PLACES, Problems
+from .panel import Steps, show_time
+
+# number of a series, position of a time, or row of the panel: there is none
+NOWHERE = -1
+# share of the steps of a series that may be missing: beyond it, one of its times is wrong
+MOST_MISSING = 0.99
+# steps of the longest time axis
+LONGEST = 100_000_000
+# series from which a frequency is inferred, if it cannot be from all of them together
+CANDIDATES = 20
+# rows that are placed at once
+ROWS = 1 << 20
+
+
+class Timeline:
+    """The regular times of all series, and the row of the panel for each row of the files.
+
+    Attributes:
+        axis: all times, with a frequency.
+        start: position on the axis of the first step of each series, shape (series,).
+        length: steps of each series.
+        first: row of its first step in the panel.
+        merged: how many rows of the files were one too many for their time.
+    """
+
+    def __init__(
+        self, series: NDArray[np.int32], times: NDArray[Any], count: int, frequency: str | None
+    ) -> None:
+        """Find the axis, and place the rows on it.
+
+        Args:
+            series: number of the series of each row, or ``NOWHERE``, shape (rows,).
+            times: datetime64 or int64, shape (rows,). Its memory is used for other numbers.
+            count: number of series.
+            frequency: of the axis; None: it is inferred.
+
+        Raises:
+            UserError: if ``frequency`` is not a frequency of these times.
+        """
+        self._series, self._frequency = series, frequency
+        # from here on, the position of each row on the axis
+        ticks = self._positions = times.view(np.int64)
+        parts = [slice(row, row + ROWS) for row in range(0, len(ticks), ROWS)]
+        some = [pl.Series(ticks[part][series[part] != NOWHERE]).unique() for part in parts]
+        distinct = np.unique(np.concatenate([values.to_numpy() for values in some]))
+        index = pd.Index(distinct.view(times.dtype))
+        self.axis = _find_axis(index, frequency, series, times)
+        on_axis = self.axis.get_indexer(index)
+        # to report the times that are not on it
+        self._times = times.copy() if (on_axis == NOWHERE).any() else None
+
+        last = np.full(count, NOWHERE)
+        self._count, self._placed = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.start = np.full(count, len(self.axis))
+        for part in parts:
+            known = series[part] != NOWHERE
+            self._count += np.bincount(series[part][known], minlength=count)
+            found = np.searchsorted(distinct, ticks[part]).clip(max=len(distinct) - 1)
+            ticks[part] = np.where(known, on_axis[found], NOWHERE)
+            on = ticks[part] != NOWHERE
+            own, positions = series[part][on], ticks[part][on]
+            np.minimum.at(self.start, own, positions)
+            np.maximum.at(last, own, positions)
+            self._placed += np.bincount(own, minlength=count)
+        length = np.maximum(last - self.start + 1, 0)
+        self.length = np.where(length * (1 - MOST_MISSING) > self._placed, 0, length)
+        self.first = np.cumsum(self.length) - self.length
+
+        taken = np.zeros(int(self.length.sum()) + 1, bool)
+        for part in parts:
+            taken[self.rows(part)] = True
+        # in 32 bits, because the sum casts all of them at once
+        self._held = np.add.reduceat(taken, self.first, dtype=np.int32) * (self.length > 0)
+        self.merged = int((self._placed - self._held)[self.length > 0].sum())
+
+    def rows(self, part: slice) -> Steps:
+        """Return the row of the panel for some rows of the files, or ``NOWHERE``."""
+        own, positions = self._series[part], self._positions[part]
+        placed = (positions != NOWHERE) & (self.length[own] > 0)
+        return np.where(placed, (self.first - self.start)[own] + positions, NOWHERE)
+
+    def choose_rows(self, keep: str) -> Steps:
+        """Of the rows with the same time, give all but one no place.
+
+        Args:
+            keep: ``first`` or ``last`` of them, or ``mean``, which leaves all of them.
+
+        Returns:
+            The rows of the panel for which several rows are left.
+        """
+        found = self.rows(slice(None))
+        order = np.argsort(found, kind="stable")
+        rows = found[order]
+        again = np.flatnonzero((rows[1:] == rows[:-1]) & (rows[1:] != NOWHERE))
+        if keep == "mean":
+            return np.unique(rows[again])
+        self._positions[order[again if keep == "last" else again + 1]] = NOWHERE
+        return np.empty(0, np.int64)
+
+    def check(
+        self, names: Sequence[str], incomplete: set[int], duplicates: str, problems: Problems
+    ) -> None:
+        """Add the problems of series whose times are not regular.
+
+        For series of which some rows have no time, only times that are there twice are a problem.
+        """
+        wrong = (self._held < 3) | (self._count > self._placed)
+        if duplicates == "refuse":
+            wrong |= self._count > self._held
+        if self._frequency is None:
+            wrong |= self._held < self.length
+        for number, times in self._times_of(np.flatnonzero(wrong)):
+            twice = times[times.duplicated()]
+            if duplicates == "refuse" and len(twice):
+                problems.add(
+                    "duplicate time",
+                    "Keep one row each, set data.duplicates=first, last or mean, or set "
+                    "data.series_column to the column that names series.",
+                    count=len(twice),
+                    series={names[number]: len(twice)},
+                    places=[show_time(time) for time in twice[:PLACES]],
+                )
+            elif number not in incomplete:
+                self._report(times.unique(), names[number], problems)
+
+    def _report(self, times: pd.Index, name: str, problems: Problems) -> None:
+        """Add the problem of the times of one series."""
+        positions = self.axis.get_indexer(times)
+        outside = times[positions == NOWHERE]
+        subject, count = f"data.frequency={self._frequency}", 0
+        if len(times) < 3:
+            subject, what = "", "too few rows for a time series"
+            remedy = "Add rows (at least 3), or remove the series."
+            places = [f"{len(times)} row{'s' if len(times) > 1 else ''}"]
+        elif self._frequency is not None and len(outside):
+            what, count = "unexpected time", len(outside)
+            remedy = "Correct these times, or set another frequency."
+            places = [show_time(time) for time in outside[:PLACES]]
+        elif self._frequency is not None:
+            what = "almost all times are missing"
+            remedy = "Correct the first or the last time, or set a longer data.frequency."
+            steps = positions[-1] - positions[0] + 1
+            first, last = show_time(times[0]), show_time(times[-1])
+            places = [f"{len(times)} rows for {steps} steps from {first} to {last}"]
+        else:
+            subject, what = "", "irregular step"
+            dates = isinstance(self.axis, pd.DatetimeIndex)
+            hint = "" if dates else " If these are dates, set data.time_format, such as %Y%m%d."
+            remedy = (
+                f"Set data.frequency ({'D, h, W-SUN, MS ...' if dates else 'a number'}) to insert "
+                f"the missing times as gaps.{hint}"
+            )
+            usual = (self.axis[1:] - self.axis[:-1]).unique()
+            if len(usual) == 1:
+                odd, expected = np.asarray((times[1:] - times[:-1]) != usual[0]), usual[0]
+            else:  # months, quarters, ...
+                odd, expected = np.diff(positions) != 1, self.axis.freqstr
+            if not odd.any():
+                what = "times between those of other series"
+                remedy = "Give all series the same time steps."
+            count, at = int(odd.sum()), int(odd.argmax())
+            step = f"{show_time(times[at])} to {show_time(times[at + 1])}"
+            places = [f"{step} instead of {_show_step(expected)}" if count else step]
+        problems.add(
+            what, remedy, subject=subject, count=count, series={name: count or 1}, places=places
+        )
+
+    def _times_of(self, numbers: Steps) -> Iterator[tuple[int, pd.Index]]:
+        """Yield the sorted times of some series, which may hold a time twice."""
+        if not len(numbers):
+            return
+        rows = np.flatnonzero(np.isin(self._series, numbers))
+        rows = rows[np.argsort(self._series[rows], kind="stable")]
+        bounds = np.searchsorted(self._series[rows], numbers[1:])
+        for number, own in zip(numbers.tolist(), np.split(rows, bounds), strict=False):
+            if self._times is not None:
+                yield number, pd.Index(self._times[own]).sort_values()
+            else:
+                yield number, self.axis[np.sort(self._positions[own])]
+
+
+def _find_axis(
+    distinct: pd.Index, frequency: str | None, series: NDArray[np.int32], times: NDArray[Any]
+) -> pd.Index:
+    """Return a time axis from the first to the last of all distinct times."""
+    first, last, dates = distinct[0], distinct[-1], isinstance(distinct, pd.DatetimeIndex)
+    step: Any = frequency or _infer_step(distinct, series, times)
+    try:
+        if not dates:
+            return pd.RangeIndex(int(first), int(last) + 1, int(step))
+        second = pd.date_range(first, periods=2, freq=step)[1]
+        if (steps := (last - first) / (second - first)) > LONGEST:
+            raise UserError(
+                f"data: the times from {first} to {last} are {steps:.0f} steps of {step}. Correct "
+                "the first or the last time, or set a longer data.frequency."
+            )
+        return pd.date_range(first, last, freq=step)
+    except ValueError as error:
+        wanted = "a frequency such as D, h, W-SUN or MS" if dates else "a whole number of steps"
+        raise UserError(f"data.frequency: {frequency!r} is not valid. Set {wanted}.") from error
+
+
+def _infer_step(distinct: pd.Index, series: NDArray[np.int32], times: NDArray[Any]) -> Any:
+    """Return the step of all series together, or of a regular one, or the most frequent step."""
+    if (step := _regular_step(distinct)) is not None:
+        return step
+    largest = np.argsort(-np.bincount(series[series != NOWHERE]), kind="stable")[:CANDIDATES]
+    candidates = [pd.Index(np.unique(times[series == number])) for number in largest]
+    for own in candidates:
+        if (step := _regular_step(own)) is not None:
+            return step
+    own = candidates[0] if len(candidates[0]) > 1 else distinct
+    steps = pd.Series(own[1:] - own[:-1])
+    return steps.mode()[0] if len(steps) else "D" if isinstance(own, pd.DatetimeIndex) else 1
+
+
+def _regular_step(times: pd.Index) -> Any:
+    """Return the frequency of dates, or the step of numbers; None if they are not regular."""
+    if len(times) < 3:
+        return None
+    if isinstance(times, pd.DatetimeIndex):
+        return pd.infer_freq(times)
+    steps = np.diff(times)
+    return steps[0] if (steps == steps[0]).all() else None
+
+
+def _show_step(step: object) -> str:
+    text = str(step).removesuffix(" 00:00:00").removeprefix("0 days ")
+    return "1 day" if text == "1 days" else text

@@ -1,0 +1,144 @@
+"""A store: the series of a source in mapped files, prepared once and opened by many runs."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+from pydantic import SerializeAsAny
+
+from ..config import CommandConfig, DataConfig, command_config
+from ..data import Panel, SeriesArray, Storage, fingerprint
+from ..data.checks import Problems
+from ..data.sources import Source, read_data
+from ..errors import UserError
+from .mapped import MappedArrays
+
+# of the layout of stores
+VERSION = 1
+STORE, PLACES, STATIC = "store.json", "places.npz", "static.parquet"
+
+
+class PrepareConfig(CommandConfig):
+    """The config of ``prepare.py``."""
+
+    data: SerializeAsAny[DataConfig]
+    store: str
+
+
+def prepare(composed: DictConfig) -> None:
+    """Read and check the data of a source, and write it to a new store.
+
+    Gaps stay: a run fills them, because the parts into which it divides the series matter.
+
+    Args:
+        composed: the config as Hydra composed it.
+
+    Raises:
+        UserError: if the store exists, or the data cannot be used.
+    """
+    config = command_config(composed, PrepareConfig)
+    folder = Path(config.store)
+    if folder.exists():
+        raise UserError(f"store: '{folder}' already exists. Choose another name, or delete it.")
+    # what a killed run left is started again; only what is complete gets its name
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    panel, problems = read_data(config.data, MappedArrays(unfinished))
+    problems.refuse()
+    write_store(unfinished, panel, config.data)
+    unfinished.replace(folder)
+    print(f"Saved {len(panel.names)} series in {folder}")
+
+
+def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
+    """Describe the arrays in ``folder`` that hold the values of ``panel``, remove all others."""
+    files, places = {}, {"times": panel.times.to_numpy()}
+    for role, array in panel.roles.items():
+        files[role] = f"{role}.npy"
+        if isinstance(array.values, np.memmap):
+            files[role] = Path(str(array.values.filename)).name
+        else:
+            np.save(folder / files[role], array.values)
+        places |= {f"{role}.{key}": getattr(array, key) for key in ("first", "length", "start")}
+    np.savez(folder / PLACES, **places)
+    if panel.static_covariates is not None:
+        panel.static_covariates.to_parquet(folder / STATIC)
+    content = {
+        "version": VERSION,
+        "names": panel.names,
+        "components": {role: array.components for role, array in panel.roles.items()},
+        "frequency": getattr(panel.times, "freqstr", None),
+        "files": files,
+        "fingerprint": fingerprint(panel),
+        "sources": _state(getattr(source, "path", [])),
+    }
+    (folder / STORE).write_text(json.dumps(content), encoding="utf-8")
+    for path in folder.glob("*.npy"):
+        if path.name not in files.values():
+            path.unlink()
+
+
+class StoredPanel(Source):
+    """A store that ``prepare.py`` wrote."""
+
+    path: str
+
+    @property
+    def title(self) -> str:
+        """Return the folder."""
+        return self.path
+
+    def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
+        """Map the values; see ``Source.read``.
+
+        Raises:
+            UserError: if the store is incomplete, damaged, of another version, or older than its
+                source.
+        """
+        folder, again = Path(self.path), "Run prepare.py again."
+        try:
+            content = json.loads((folder / STORE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"data.path: '{folder}' is no complete store. {again}") from error
+        if content["version"] != VERSION:
+            raise UserError(f"data.path: '{folder}' is a store of another version. {again}")
+        for path, state in content["sources"].items():
+            if Path(path).exists() and _state([path]) != {path: state}:
+                raise UserError(f"data.path: '{path}' has changed since the store. {again}")
+        try:
+            panel = _open(folder, content)
+            damaged = fingerprint(panel) != content["fingerprint"]
+        except (OSError, EOFError, ValueError, KeyError):
+            damaged = True
+        if damaged:
+            raise UserError(f"data.path: '{folder}' is damaged: its values have changed. {again}")
+        return panel
+
+
+def _open(folder: Path, content: dict[str, Any]) -> Panel:
+    places = np.load(folder / PLACES)
+    arrays = {}
+    for role, components in content["components"].items():
+        # filled gaps are in memory only
+        values = np.load(folder / content["files"][role], mmap_mode="c")
+        place = {key: places[f"{role}.{key}"] for key in ("first", "length", "start")}
+        arrays[role] = SeriesArray(values, **place, components=components)
+    times, static = pd.Index(places["times"]), folder / STATIC
+    if content["frequency"] is not None:
+        times = pd.DatetimeIndex(times, freq=content["frequency"])
+    else:
+        times = pd.RangeIndex(times[0], times[-1] + 1, times[1] - times[0])
+    table = pd.read_parquet(static) if static.is_file() else None
+    return Panel(content["names"], times, **arrays, static_covariates=table)
+
+
+def _state(paths: str | list[str]) -> dict[str, list[int]]:
+    """Return the size and the time of change of all files that exist."""
+    listed = [paths] if isinstance(paths, str) else paths
+    files = {path: Path(path).stat() for path in listed if Path(path).is_file()}
+    return {path: [status.st_size, status.st_mtime_ns] for path, status in files.items()}
