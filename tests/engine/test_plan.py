@@ -13,6 +13,7 @@ from darts.utils.data import SequentialTorchTrainingDataset, TorchTrainingSample
 from hypothesis import given
 from hypothesis import strategies as st
 from my_forecast.config import LoaderConfig
+from my_forecast.data import Panel
 from my_forecast.errors import UserError
 from my_forecast.loading.batch_cost import BatchCost, measure_batch_cost
 from my_forecast.loading.hardware import Hardware
@@ -420,9 +421,8 @@ def test_a_measurement_is_short_and_leaves_the_random_states_alone(waits: bool) 
 def test_busy_cpus_are_not_taken_for_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where windows are in memory, a slow clock means that other programs run."""
     series = TimeSeries.from_values(np.arange(500, dtype=np.float32))
-    windows = WindowDataset(
-        SequentialTorchTrainingDataset(series, input_chunk_length=8, output_chunk_length=4)
-    )
+    shape = SequentialTorchTrainingDataset(series, input_chunk_length=8, output_chunk_length=4)
+    windows = WindowDataset(shape, Panel.from_series(series))
     clock = time.perf_counter
     monkeypatch.setattr(time, "perf_counter", lambda: clock() * 1000)
     cost = measure_batch_cost(windows, batch_size=32, epochs=10)

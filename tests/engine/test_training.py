@@ -35,7 +35,8 @@ Config = Callable[..., DictConfig]
 OPTIONS = [
     (path.parent.name, path.stem)
     for path in sorted((PROJECT / "conf").glob("*/*.yaml"))
-    if path.parent.name not in ("hydra", "paths", "local", "backtest", "intervals", "measure")
+    if path.parent.name
+    not in ("hydra", "paths", "local", "backtest", "intervals", "measure", "writer")
     # downloads, and needs prepare.py; test_datasets.py and test_store.py have them
     and path.stem not in ("darts_dataset", "store")
 ]

@@ -32,7 +32,7 @@ def measure_loaders(config: TrainConfig, hardware: Hardware, batches: int, write
     Raises:
         UserError: if an epoch has a single batch.
     """
-    folder = Path("outputs", "doctor", datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    folder = Path("outputs", "doctor", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
     folder.mkdir(parents=True)
     model = build_model(config, folder)
     with build(config.storage).open(folder) as storage:
