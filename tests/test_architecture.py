@@ -26,7 +26,8 @@ ORDER = [
 ]
 # import from all of the above, but not from each other; nothing imports from them
 OUTERMOST = ["commands", *FEATURES]
-# ceilings: they only ever go down. The aim is 4,500 and 7,000 lines, 2,200 in tests, and 110 files
+# ceilings; the aim is 4,500 and 7,000 lines, 2,200 in tests, and 110 files. The panel raised them
+# once, with encodings, data frames, stores and forecasts in parts. From here they go down
 LINES_OF_A_PACKAGE = {"default": 7_400, "all features": 8_440}
 LINES_OF_TESTS = 1_400
 FILES = 150
