@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ..data import Panel
+from ..runs.folder import written_aside
 from .backtest import Backtest
 from .forecast import FutureForecast
 from .metrics import central_intervals, interval_name
@@ -139,9 +140,8 @@ def finish(figure: Figure) -> Figure:
 
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure aside, and put it in place."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    figure.savefig(unfinished, format="png", dpi=130)
-    unfinished.replace(path)
+    with written_aside(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=130)
 
 
 def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 
 from ..data import Steps
+from ..runs.folder import written_aside
 
 # series whose forecasts are in memory at once
 SERIES = 4096
@@ -53,10 +54,8 @@ class ForecastFile:
 
     def write(self, numbers: Steps, table: pd.DataFrame) -> None:
         """Write the forecasts of the series with these numbers."""
-        part = self._part(int(numbers[0]))
-        unfinished = part.with_suffix(".unfinished")
-        table.to_parquet(unfinished, index=False)
-        unfinished.replace(part)
+        with written_aside(self._part(int(numbers[0]))) as unfinished:
+            table.to_parquet(unfinished, index=False)
 
     def finish(self) -> None:
         """Join the parts, and put the file in place."""

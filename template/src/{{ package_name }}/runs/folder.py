@@ -5,6 +5,8 @@ Nothing heavy is imported, so that runs can be compared at once.
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,18 @@ FINGERPRINT = "data_fingerprint.txt"
 RESUME_POINT = Path("checkpoints", "last.ckpt")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file aside and put it in place, so that nobody ever reads half of it."""
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, and put the file in place, so that nobody ever reads half of it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    yield unfinished
     unfinished.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text aside, and put it in place."""
+    with written_aside(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from ..evaluation.forecast import FutureForecast, combine
 from ..evaluation.inference import Calibration
 from ..evaluation.plots import draw_forecast, future_window, save_png
 from ..run import Run, load_run
+from ..runs.folder import written_aside
 
 
 def predict(composed: DictConfig) -> None:
@@ -32,9 +33,8 @@ def predict(composed: DictConfig) -> None:
     horizon = config.horizon or runs[0].config.horizon
     inputs = [_inputs(run, config, horizon) for run in runs]
     data = inputs[0].data
-    digest = fingerprint(data)
     for one in inputs[1:]:
-        if fingerprint(replace(data, targets=one.data.targets, names=one.data.names)) != digest:
+        if _targets(one.data) != _targets(data):
             raise UserError(
                 f"run: '{one.run.folder}' forecasts other data than '{runs[0].folder}'. Combine "
                 "runs on the same data, or give them the same with data_path=..."
@@ -47,12 +47,15 @@ def predict(composed: DictConfig) -> None:
         return forecasts(numbers).table(several=len(data.names) > 1)
 
     if config.writer is None:
-        write_table(table(np.arange(len(data.names))), output)
+        shown = forecasts(np.arange(len(data.names)))
+        write_table(shown.table(), output)
     else:
-        same = config.as_dict() | {"run": [str(run.folder) for run in runs], "paths": digest}
+        folders = [str(run.folder) for run in runs]
+        same = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
         build(config.writer)(table, len(data.names), output, repr(same))
+        shown = forecasts(np.array([0]))
     plot = output.with_suffix(".png")
-    window = future_window(data, forecasts(np.array([0])))
+    window = future_window(data, shown)
     save_png(draw_forecast(replace(window, title=f"Forecast of {data.names[0]}")), plot)
     print(f"Saved {output} and {plot}")
 
@@ -83,6 +86,10 @@ def _inputs(run: Run, config: PredictConfig, horizon: int) -> _Inputs:
     return _Inputs(run, data, horizon, quantiles, calibration)
 
 
+def _targets(data: Panel) -> str:
+    return fingerprint(Panel(data.names, data.times, data.targets))
+
+
 def check_output(path: Path) -> None:
     """Check, before any work is done, that a forecast and its plot can be written.
 
@@ -100,7 +107,6 @@ def check_output(path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table aside as CSV or Parquet, by the suffix of ``path``, and put it in place."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
     write = table.to_parquet if path.suffix == ".parquet" else table.to_csv
-    write(unfinished, index=False)
-    unfinished.replace(path)
+    with written_aside(path) as unfinished:
+        write(unfinished, index=False)

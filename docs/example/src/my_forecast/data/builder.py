@@ -131,7 +131,7 @@ class PanelBuilder:
             self._check_future(future, names)
         roles = self._files[0].columns.roles
         if (self._series == NOWHERE).all():
-            self._read_values(names, None, np.empty(0, np.int64))
+            self._read_values(None, np.empty(0, np.int64))
             return Panel([], pd.RangeIndex(0), _no_series())
         kind = f"datetime64[{self._unit}]" if self._files[0].dates else "int64"
         policy, repeated = self._source.duplicates, np.empty(0, np.int64)
@@ -142,7 +142,7 @@ class PanelBuilder:
             merged = timeline.merged
             log.info("Merged %d rows with duplicate times (data.duplicates=%s).", merged, policy)
             repeated = timeline.choose_rows(policy)
-        values = self._read_values(names, timeline, repeated)
+        values = self._read_values(timeline, repeated)
         place = timeline.first, timeline.length, timeline.start
         arrays = {role: SeriesArray(found, *place, roles[role]) for role, found in values.items()}
         return Panel(names, timeline.axis, **arrays, static_covariates=self._static_table(names))
@@ -163,7 +163,7 @@ class PanelBuilder:
         columns, source = file.columns, self._source
         for rows in self._batches(file, [columns.time, *columns.keys, *columns.static], "times"):
             series, end = self._number(rows, file), begin + len(rows)
-            check = Check(file, rows, series, list(self._numbers), self._problems)
+            check = Check(file, rows, series, [*self._numbers], self._problems)
             times = source.times(rows[columns.time], file.dates)
             untimed = check(columns.time, times.is_null(), *source.invalid_time(file.dates))
             for key in columns.keys:
@@ -230,9 +230,7 @@ class PanelBuilder:
                 what = f"rows only in {future.path.name}"
                 self._problems.add(what, "Remove them.", series={name: 1})
 
-    def _read_values(
-        self, names: list[str], timeline: Timeline | None, repeated: Steps
-    ) -> dict[str, Array]:
+    def _read_values(self, timeline: Timeline | None, repeated: Steps) -> dict[str, Array]:
         """Read and check the values of all roles, and return them at their rows of the panel.
 
         Without a ``timeline``, they are checked only.
@@ -249,11 +247,11 @@ class PanelBuilder:
             arrays[role] = self._storage.array(role, length, len(group), dtype)
             # steps without a row are gaps only where a frequency inserts them
             arrays[role][:] = np.nan if self._source.frequency else STAND_IN
-        begin, several = 0, list[pl.DataFrame]()
+        begin, several, keys = 0, list[pl.DataFrame](), [*self._numbers]
         for file in self._files:
             for batch in self._batches(file, file.columns.values, "values"):
                 end = begin + len(batch)
-                check = Check(file, batch, self._series[begin:end], names, self._problems)
+                check = Check(file, batch, self._series[begin:end], keys, self._problems)
                 values = self._numbers_of(batch, check, file.columns)
                 begin = end
                 if timeline is None:
@@ -320,7 +318,7 @@ class Check:
     file: File
     rows: pl.DataFrame
     series: NDArray[np.int32]
-    names: Sequence[str] | Sequence[tuple[str, ...]]
+    keys: Sequence[tuple[str, ...]]
     problems: Problems
 
     def __call__(self, column: str, wrong: pl.Series, what: str, remedy: str) -> NDArray[np.bool_]:
@@ -330,13 +328,13 @@ class Check:
             places = np.flatnonzero(where)[:PLACES]
             cells = zip(self.rows[ROW][places], self.rows[column][places], strict=True)
             numbers = self.series[where & (self.series != NOWHERE)]
-            named = [self.names[number] for number in numbers] if self.file.columns.keys else []
+            named = [self.keys[number] for number in numbers] if self.file.columns.keys else []
             self.problems.add(
                 what,
                 remedy,
                 subject=f"column {column!r}",
                 count=int(where.sum()),
-                series=Counter(key if isinstance(key, str) else "/".join(key) for key in named),
+                series=Counter("/".join(key) for key in named),
                 places=[f"{self.file.place} {row}: {_shown(cell)}" for row, cell in cells],
             )
         return where

@@ -143,9 +143,9 @@ class Scalers:
     """
 
     names: list[str]
-    targets: Scaler | None
-    past_covariates: Scaler | None
-    future_covariates: Scaler | None
+    targets: Scaler | None = None
+    past_covariates: Scaler | None = None
+    future_covariates: Scaler | None = None
     fit: str = "series"
     static_covariates: ColumnTransformer | None = None
 
@@ -236,7 +236,7 @@ def fit_scalers(
     static = panel.static_covariates
     encoder = None if static is None else _fit_static(static, static_encoding)
     if SCALERS[kind].center_and_scale is None:
-        return Scalers(panel.names, None, None, None, fit, encoder)
+        return Scalers(panel.names, fit=fit, static_covariates=encoder)
     _check_range(panel.targets, panel.names, kind)
     fitted = {
         role: _fit(
@@ -247,8 +247,7 @@ def fit_scalers(
         for role, array in panel.roles.items()
         if role != "sample_weight"
     }
-    none = dict.fromkeys(("targets", "past_covariates", "future_covariates"))
-    return Scalers(panel.names, **{**none, **fitted}, fit=fit, static_covariates=encoder)
+    return Scalers(panel.names, **fitted, fit=fit, static_covariates=encoder)
 
 
 def _fit(array: SeriesArray, name: str, together: bool) -> Scaler:

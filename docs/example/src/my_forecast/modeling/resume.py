@@ -15,7 +15,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from ..runs.folder import RESUME_POINT
+from ..runs.folder import RESUME_POINT, written_aside
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,8 @@ class ResumePoint(Callback):
         for logger in trainer.loggers:
             logger.save()
         # a kill while this is written leaves the last point intact
-        unfinished = self.path.with_suffix(".unfinished")
-        trainer.save_checkpoint(unfinished)
-        unfinished.replace(self.path)
+        with written_aside(self.path) as unfinished:
+            trainer.save_checkpoint(unfinished)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Save before the epoch, when everything of the previous one is finished and logged."""
