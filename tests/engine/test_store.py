@@ -113,6 +113,15 @@ def test_a_store_older_than_its_source_is_refused(store: StoredPanel) -> None:
         load_data(store)
 
 
+def test_a_store_of_many_files_older_than_one_of_them_is_refused(workdir: Path, run: Run) -> None:
+    Path("parts").mkdir()
+    sales(Path("parts/a.parquet"))
+    assert run("prepare", "data.path=parts", *ARGUMENTS[1:]).code == 0
+    pd.read_parquet("parts/a.parquet").head(50).to_parquet("parts/a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet' has changed since the store"):
+        load_data(stored())
+
+
 def test_a_damaged_store_is_refused(store: StoredPanel) -> None:
     content = json.loads(Path("store/store.json").read_text())
     path = Path("store", content["files"]["targets"])

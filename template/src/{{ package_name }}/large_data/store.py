@@ -1,6 +1,5 @@
 """A store: the series of a source in mapped files, prepared once and opened by many runs."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from pydantic import SerializeAsAny
 from ..config import CommandConfig, DataConfig, command_config
 from ..data import Panel, SeriesArray, Storage, fingerprint
 from ..data.checks import Problems
+from ..data.files import FileSource
 from ..data.sources import Source, read_data
 from ..errors import UserError
+from ..runs.folder import read_json, write_json
 from .mapped import MappedArrays
 
 # of the layout of stores
@@ -75,9 +76,9 @@ def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
         "frequency": getattr(panel.times, "freqstr", None),
         "files": files,
         "fingerprint": fingerprint(panel),
-        "sources": _state(getattr(source, "path", [])),
+        "sources": _state(source.paths() if isinstance(source, FileSource) else []),
     }
-    (folder / STORE).write_text(json.dumps(content), encoding="utf-8")
+    write_json(folder / STORE, content)
     for path in folder.glob("*.npy"):
         if path.name not in files.values():
             path.unlink()
@@ -102,13 +103,13 @@ class StoredPanel(Source):
         """
         folder, again = Path(self.path), "Run prepare.py again."
         try:
-            content = json.loads((folder / STORE).read_text(encoding="utf-8"))
+            content = read_json(folder / STORE)
         except (OSError, ValueError) as error:
             raise UserError(f"data.path: '{folder}' is no complete store. {again}") from error
         if content["version"] != VERSION:
             raise UserError(f"data.path: '{folder}' is a store of another version. {again}")
         for path, state in content["sources"].items():
-            if Path(path).exists() and _state([path]) != {path: state}:
+            if Path(path).exists() and _state([Path(path)]) != {path: state}:
                 raise UserError(f"data.path: '{path}' has changed since the store. {again}")
         try:
             panel = _open(folder, content)
@@ -137,8 +138,7 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
     return Panel(content["names"], times, **arrays, static_covariates=table)
 
 
-def _state(paths: str | list[str]) -> dict[str, list[int]]:
-    """Return the size and the time of change of all files that exist."""
-    listed = [paths] if isinstance(paths, str) else paths
-    files = {path: Path(path).stat() for path in listed if Path(path).is_file()}
-    return {path: [status.st_size, status.st_mtime_ns] for path, status in files.items()}
+def _state(paths: list[Path]) -> dict[str, list[int]]:
+    """Return the size and the time of change of files."""
+    files = {path: path.stat() for path in paths}
+    return {str(path): [status.st_size, status.st_mtime_ns] for path, status in files.items()}
