@@ -13,7 +13,7 @@ from common import Row, darts_dataset, interleaved, medians, random_series, seco
 from my_forecast.config import LoaderConfig
 from my_forecast.loading.batch_cost import measure_batch_cost
 from my_forecast.loading.hardware import detect_hardware
-from my_forecast.loading.plan import LoaderPlan, plan_loader, preload
+from my_forecast.loading.plan import LoaderPlan, dataloader_kwargs, plan_loader, preload
 from scripts.slow_windows import SlowWindows
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -42,7 +42,7 @@ def measure() -> Iterator[Row]:
             start = time.perf_counter()
             plan = decide()
             decided.append(time.perf_counter() - start)
-        chosen = plan.num_workers.value
+        chosen = plan["num_workers"].value
         sides = {
             str(number): lambda number=number, dataset=dataset, size=batch_size: seconds(
                 lambda: _epoch(dataset, size, number)
@@ -52,7 +52,7 @@ def measure() -> Iterator[Row]:
         times = medians(interleaved(sides))
         best = min(times, key=lambda name: times[name])
         detail = {f"{name} workers, s": round(value, 2) for name, value in times.items()}
-        detail |= {"chosen": chosen, "best": int(best), "reason": plan.num_workers.reason}
+        detail |= {"chosen": chosen, "best": int(best), "reason": plan["num_workers"].reason}
         regret = 100 * (times[str(chosen)] / times[best] - 1)
         yield Row("auto", f"{case}: slower than the best", regret, "<= 5 %", detail)
         slowest = max(decided)
@@ -65,7 +65,7 @@ def _epoch(dataset: Dataset[Any], batch_size: int, workers: int) -> None:
     workload = measure_batch_cost(WINDOWS, batch_size, epochs=1, loaders=1)
     plan = plan_loader(settings, detect_hardware("cpu"), workload)
     preload(plan)
-    for _ in DataLoader(dataset, batch_size=batch_size, **plan.dataloader_kwargs(seed=0)):
+    for _ in DataLoader(dataset, batch_size=batch_size, **dataloader_kwargs(plan, seed=0)):
         time.sleep(0.002)  # the training step
     # a fork server that is running already would start later workers in no time
     _stop_fork_server()

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from common import BATCH, INPUT, OUTPUT, Row, interleaved, medians, random_series, seconds
 from darts.models import NLinearModel
+from my_forecast.config import QuantileConfig
 from my_forecast.data import Panel
-from my_forecast.evaluation.inference import Origins, forecast_points
+from my_forecast.evaluation.inference import Origins, forecast_scaled
 from training import quiet
 
 SERIES, ORIGINS = 200, 100
@@ -46,7 +47,7 @@ def measure() -> Iterator[Row]:
         return np.stack([one.values(copy=False) for windows in forecasts for one in windows])
 
     def project() -> np.ndarray:
-        return forecast_points(model, data, origins, OUTPUT)
+        return forecast_scaled(model, data, origins, OUTPUT, QuantileConfig()).point
 
     np.testing.assert_allclose(project(), darts(), rtol=1e-4, atol=1e-4)
     sides: dict[str, Callable[[], float]] = {

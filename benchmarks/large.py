@@ -12,7 +12,7 @@ from common import BATCH, INPUT, OUTPUT, Row, interleaved, medians
 from darts import TimeSeries
 from darts.models import NLinearModel
 from hydra import compose, initialize_config_dir
-from my_forecast.config import TrainConfig, train_config
+from my_forecast.config import TrainConfig, check_config
 from my_forecast.data import IN_MEMORY
 from my_forecast.loading.hardware import detect_hardware
 from my_forecast.modeling.build import build_model
@@ -109,7 +109,7 @@ def _settings(path: Path, folder: str, *changes: str) -> TrainConfig:
                 *("data.time_column=time", "data.target_columns=[value]"),
                 *("data.scaler=none", "model=nlinear", f"model.input_chunk_length={INPUT}"),
                 *(f"horizon={OUTPUT}", f"model.batch_size={BATCH}", "trainer=cpu"),
-                *("callbacks=none", "logger=none", "+trainer.max_steps=1"),
+                *("callbacks=[]", "logger=[]", "+trainer.max_steps=1"),
                 "save_every_n_epochs=0",
                 "+trainer.enable_progress_bar=false",
                 f"+callbacks.first._target_={FirstBatch.__module__}.FirstBatch",
@@ -117,4 +117,4 @@ def _settings(path: Path, folder: str, *changes: str) -> TrainConfig:
                 *changes,
             ],
         )
-    return train_config(config)
+    return check_config(config, TrainConfig)

@@ -24,7 +24,7 @@ from common import (
 )
 from common import seconds as wall
 from darts.utils.data.torch_datasets.utils import _batch_collate_fn_train
-from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
 from my_forecast.loading.windows import WindowDataset
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -95,7 +95,7 @@ def _loaders(dataset: Dataset[Any], windows: WindowDataset) -> dict[str, Any]:
         "darts": DataLoader(
             darts_part, batch_size=BATCH, shuffle=True, collate_fn=_batch_collate_fn_train
         ),
-        "project": GatheredBatches(windows, BATCH, EpochShuffle(len(windows), seed=0)),
+        "project": GatheredBatches(windows, EpochOrder(len(windows), BATCH, seed=0)),
     }
 
 

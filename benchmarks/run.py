@@ -27,10 +27,13 @@ BENCHES = (
     "training",
     "large",
     "panel",
+    "store",
+    "predict",
     "backtest",
     "memory",
     "auto",
     "spawn",
+    "previous",
     "peers",
 )
 PACKAGES = ("darts", "torch", "pytorch-lightning", "hydra-core", "numpy", "pandas")

@@ -26,9 +26,9 @@ from common import (
 )
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
-from my_forecast.config import TrainConfig, train_config
+from my_forecast.config import TrainConfig, check_config
 from my_forecast.loader_lab.timing import LoaderTimer
-from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
 from my_forecast.loading.hardware import detect_hardware
 from my_forecast.loading.windows import WindowDataset
 from my_forecast.modeling.build import build_model
@@ -133,8 +133,8 @@ def bare_steps(name: str, windows: WindowDataset) -> float:
         fit_model(model, settings, windows, None, detect_hardware("cpu"))  # makes the module
     module = model.model.train()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
-    order = EpochShuffle(len(windows), seed=0)
-    loader = GatheredBatches(windows, BATCH, order)
+    order = EpochOrder(len(windows), BATCH, seed=0)
+    loader = GatheredBatches(windows, order)
     step, start = 0, 0.0
     while True:
         order.set_epoch(order.epoch + 1)
@@ -166,7 +166,7 @@ def _settings(name: str, folder: str, steps: int) -> TrainConfig:
                 *("data=synthetic", f"model={name}", *SIZES.get(name, [])),
                 *(f"model.input_chunk_length={INPUT}", f"horizon={OUTPUT}"),
                 f"model.batch_size={BATCH}",
-                *("callbacks=none", "logger=none", "data.validation_size=0", "trainer=cpu"),
+                *("callbacks=[]", "logger=[]", "data.validation_size=0", "trainer=cpu"),
                 "save_every_n_epochs=0",
                 *("trainer.max_epochs=1000000", "trainer.gradient_clip_val=null"),
                 *("trainer.log_every_n_steps=50", "+trainer.enable_progress_bar=false"),
@@ -177,7 +177,7 @@ def _settings(name: str, folder: str, steps: int) -> TrainConfig:
                 f"paths.output_dir={folder}",
             ],
         )
-    return train_config(config)
+    return check_config(config, TrainConfig)
 
 
 def _callbacks(model: Any) -> tuple[Clock, LoaderTimer]:

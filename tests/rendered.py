@@ -19,6 +19,29 @@ from packaging.requirements import Requirement
 FEATURES = {
     "report": ["src/{package}/report/", "tests/test_report.py", "conf/after_run/report.yaml"],
     "compare": ["src/{package}/compare/", "tests/test_compare.py"],
+    "models": [
+        "conf/model/block_rnn.yaml",
+        "conf/model/naive_",
+        "conf/model/nbeats.yaml",
+        "conf/model/rnn.yaml",
+        "conf/model/tcn.yaml",
+        "conf/model/transformer.yaml",
+    ],
+    "training": [
+        "conf/debug/",
+        "conf/likelihood/gaussian.yaml",
+        "conf/likelihood/laplace.yaml",
+        "conf/likelihood/negative_binomial.yaml",
+        "conf/likelihood/poisson.yaml",
+        "conf/loss/",
+        "conf/lr_scheduler/",
+        "conf/optimizer/",
+    ],
+    "calendar": [
+        "src/{package}/calendar/",
+        "tests/test_calendar.py",
+        "conf/covariates/calendar.yaml",
+    ],
     "intervals": [
         "src/{package}/intervals/",
         "tests/test_intervals.py",
@@ -64,6 +87,8 @@ FEATURES = {
         "conf/measure/loaders.yaml",
     ],
 }
+# others are config options alone
+FEATURES_WITH_A_FOLDER = [name for name, some in FEATURES.items() if some[0].startswith("src/")]
 DEFAULT_FEATURES = ["report", "compare"]
 NO_DEFAULT_AND_ALL = {"none": [], "default": DEFAULT_FEATURES, "all": list(FEATURES)}
 # not allowed in a file name on Windows
@@ -139,7 +164,8 @@ def tree(answers: dict[str, Any]) -> set[str]:
     return {
         name
         for name in names
-        if all(kept or not name.startswith(start) for start, kept in conditions.items())
+        if name == f"conf/model/{answers.get('model', 'tide')}.yaml"
+        or all(kept or not name.startswith(start) for start, kept in conditions.items())
     }
 
 

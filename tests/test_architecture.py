@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Render
-from rendered import FEATURES, files
+from rendered import FEATURES, FEATURES_WITH_A_FOLDER, files
 
 # a module may import from what stands before it, and from its own folder
 ORDER = [
@@ -25,12 +25,12 @@ ORDER = [
     "cli",
 ]
 # import from all of the above, but not from each other; nothing imports from them
-OUTERMOST = ["commands", *FEATURES]
-# ceilings; the aim is 4,500 and 7,000 lines, 2,200 in tests, and 110 files. The panel raised them
-# once, with encodings, data frames, stores and forecasts in parts. From here they go down
-LINES_OF_A_PACKAGE = {"default": 7_400, "all features": 8_440}
-LINES_OF_TESTS = 1_400
-FILES = 150
+OUTERMOST = ["commands", *FEATURES_WITH_A_FOLDER]
+# ceilings, which only go down; the aim is 4,500 and 7,000 lines, 2,200 in tests, and 110 files
+# beside the answers of Copier
+LINES_OF_A_PACKAGE = {"default": 6_780, "all features": 7_780}
+LINES_OF_TESTS = 1_410
+FILES = 111
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,8 @@ def test_versions_of_python(render: Render) -> None:
         assert written["tool"]["ruff"]["target-version"] == f"py{python_min.replace('.', '')}"
         both = [python_min, highest] if python_min != highest else [highest]
         ci = workflow(project / ".github/workflows/ci.yml")
-        assert yaml.safe_load(ci["jobs"]["tests"]["with"]["python-versions"]) == both
+        assert ci["jobs"]["tests"]["strategy"]["matrix"]["python-version"] == both
         assert ci["jobs"]["lint"]["steps"][1]["with"]["python-version"] == python_min
-        weekly = workflow(project / ".github/workflows/weekly.yml")
-        assert yaml.safe_load(weekly["jobs"]["newest"]["with"]["python-versions"]) == [highest]
         assert f"FROM python:{highest}-slim" in (project / "Dockerfile").read_text()
         gitlab = yaml.safe_load(
             (render(ci="gitlab", python_min=python_min) / ".gitlab-ci.yml").read_text()
@@ -129,7 +127,7 @@ def test_actions_are_pinned_and_may_do_little(render: Render) -> None:
             if not used.startswith("./"):
                 assert re.fullmatch(r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), path
                 pins.add(used)
-    assert len(paths) >= 4
+    assert len(paths) >= 2
     assert len({used.split("@")[0] for used in pins}) == len(pins), "one version of each action"
 
 
@@ -191,7 +189,7 @@ def test_every_session_that_is_named_exists(render: Render) -> None:
     project = render()
     for folder, texts in (
         (ROOT, ["README.md", "CONTRIBUTING.md", "docs/adopting.md", ".github/workflows/ci.yml"]),
-        (project, ["README.md", ".github/workflows/ci.yml", ".github/workflows/tests.yml"]),
+        (project, ["README.md", ".github/workflows/ci.yml"]),
     ):
         defined = re.findall(
             r"^def (\w+)\(session", (folder / "noxfile.py").read_text(), re.MULTILINE

@@ -10,6 +10,7 @@ import yaml
 from conftest import Render, copy, questions
 from rendered import (
     FEATURES,
+    NO_DEFAULT_AND_ALL,
     check,
     check_no_jinja,
     choices,
@@ -26,10 +27,7 @@ from validate_pyproject.api import Validator
 PLAIN = {"ci": "github", "docker": False, "tracker": "csv"}
 # schemas that check-jsonschema has on board, with the arguments that each needs
 SCHEMAS = {
-    "github": (
-        ["vendor.github-workflows"],
-        [f".github/workflows/{name}.yml" for name in ("ci", "tests", "weekly")],
-    ),
+    "github": (["vendor.github-workflows"], [".github/workflows/ci.yml"]),
     "gitlab": (["vendor.gitlab-ci", "--data-transform", "gitlab-ci"], [".gitlab-ci.yml"]),
 }
 # files in which ruff has found nothing: name, content, settings of ruff
@@ -74,7 +72,7 @@ def test_every_pair_of_choices(
     for group, answer in (("model", "model"), ("trainer", "accelerator"), ("logger", "tracker")):
         assert {group: answers[answer]} in train["defaults"]
     evaluate = yaml.safe_load(content["conf/evaluate.yaml"])
-    after_run = {"after_run": "report" if "report" in answers["features"] else "none"}
+    after_run = {"after_run": "report" if "report" in answers["features"] else None}
     assert after_run in train["defaults"]
     assert after_run in evaluate["defaults"]
 
@@ -91,7 +89,7 @@ def test_every_set_of_features(features: list[str], render: Render) -> None:
     Validator()(metadata(project))
 
 
-def test_a_feature_is_a_folder_with_tests(render: Render) -> None:
+def test_a_feature_has_all_its_files(render: Render) -> None:
     project = render(features=list(FEATURES))
     for feature, starts in FEATURES.items():
         for start in starts:
@@ -99,18 +97,32 @@ def test_a_feature_is_a_folder_with_tests(render: Render) -> None:
             assert any(written.startswith(name) for written in files(project)), f"{feature}: {name}"
 
 
-def test_options_of_features_are_named_to_whoever_asks_for_them(render: Render) -> None:
+@pytest.mark.parametrize("features", NO_DEFAULT_AND_ALL)
+def test_options_of_features_are_named_to_whoever_asks_for_them(
+    features: str, render: Render
+) -> None:
     """In features.toml, from which the project says how to add what is not there."""
-    for features in ([], list(FEATURES)):
-        project = render(features=features)
+    answers = {**PLAIN, "features": NO_DEFAULT_AND_ALL[features]}
+    project = render(**answers)
+    text = (project / "src/my_forecast/features.toml").read_text(encoding="utf-8")
+    content = tomllib.loads(text)
+    assert content["features"] == answers["features"]
+    options = {
+        path.removeprefix("conf/").removesuffix(".yaml"): path
+        for path in tree({**PLAIN, "features": list(FEATURES)}) - tree(answers)
+        if path.startswith("conf/") and "/common/" not in path
+    }
+    assert set(content["missing"]) == set(options)
+    for option, feature in content["missing"].items():
+        assert options[option].startswith(tuple(FEATURES[feature]))
+
+
+def test_the_model_that_was_chosen_is_there_whatever_feature_it_is_of(render: Render) -> None:
+    for model in choices(questions()["model"]):
+        project = render(model=model, features=[])
+        assert (project / f"conf/model/{model}.yaml").is_file()
         text = (project / "src/my_forecast/features.toml").read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-        named = {f"conf/{option}.yaml": name for option, name in content["options"].items()}
-        for path in tree({**PLAIN, "features": list(FEATURES)}) - tree({**PLAIN, "features": []}):
-            if path.startswith("conf/") and "/common/" not in path:
-                starts = {feature: tuple(starts) for feature, starts in FEATURES.items()}
-                owner = next(name for name, some in starts.items() if path.startswith(some))
-                assert named[path] == owner
+        assert f"model/{model}" not in tomllib.loads(text)["missing"]
 
 
 @pytest.mark.parametrize("python_min", choices(questions()["python_min"]))

@@ -21,9 +21,9 @@ def main(workers: int) -> None:
     from my_forecast.config import LoaderConfig
     from my_forecast.data import Panel
     from my_forecast.loading.batch_cost import GATHERED
-    from my_forecast.loading.epoch_order import EpochShuffle, ShuffledBatches
+    from my_forecast.loading.epoch_order import EpochOrder
     from my_forecast.loading.hardware import detect_hardware
-    from my_forecast.loading.plan import plan_loader
+    from my_forecast.loading.plan import dataloader_kwargs, plan_loader
     from my_forecast.loading.windows import WindowDataset
     from torch.utils.data import DataLoader
 
@@ -32,10 +32,10 @@ def main(workers: int) -> None:
     series = [TimeSeries(times, walk) for walk in walks]
     shape = SequentialTorchTrainingDataset(series, input_chunk_length=96, output_chunk_length=24)
     windows = WindowDataset(shape, Panel.from_series(series))
-    batches = ShuffledBatches(EpochShuffle(len(windows), seed=0), 256, drop_last=False)
+    batches = EpochOrder(len(windows), 256, seed=0)
     settings = LoaderConfig(num_workers=workers, multiprocessing_context="spawn")
     plan = plan_loader(settings, detect_hardware("cpu"), GATHERED)
-    loader = DataLoader(windows, batch_sampler=batches, **plan.dataloader_kwargs(seed=0))
+    loader = DataLoader(windows, batch_sampler=batches, **dataloader_kwargs(plan, seed=0))
     start = time.perf_counter()
     iterator = iter(loader)
     batch = next(iterator)

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import BATCH, darts_dataset, random_series, seconds, window_dataset
-from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches
+from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
 from my_forecast.loading.windows import WindowDataset
 
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 def loader(windows: WindowDataset, batches: int) -> float:
     """Return the windows per second of the training loader, consumed as the peers' are."""
-    iterator = iter(GatheredBatches(windows, BATCH, EpochShuffle(len(windows), seed=0)))
+    iterator = iter(GatheredBatches(windows, EpochOrder(len(windows), BATCH, seed=0)))
     for _ in range(5):
         next(iterator)
 

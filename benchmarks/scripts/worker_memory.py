@@ -82,7 +82,7 @@ def _measure(windows: Any, method: str, batches: int, size: int) -> dict[str, An
     from my_forecast.config import LoaderConfig
     from my_forecast.loading.batch_cost import GATHERED
     from my_forecast.loading.hardware import detect_hardware
-    from my_forecast.loading.plan import plan_loader, preload
+    from my_forecast.loading.plan import dataloader_kwargs, plan_loader, preload
     from torch.utils.data import DataLoader
 
     settings = LoaderConfig(num_workers=WORKERS, multiprocessing_context=method)
@@ -90,7 +90,7 @@ def _measure(windows: Any, method: str, batches: int, size: int) -> dict[str, An
     preload(plan)
     # not an order of all windows, which are more than are fetched
     indices = np.random.default_rng(1).integers(len(windows), size=(batches, BATCH))
-    loader = DataLoader(windows, batch_sampler=list(indices), **plan.dataloader_kwargs(seed=0))
+    loader = DataLoader(windows, batch_sampler=list(indices), **dataloader_kwargs(plan, seed=0))
     assert sum(len(batch.past_target) for batch in loader) == indices.size
 
     processes = [psutil.Process(child.pid) for child in active_children()]

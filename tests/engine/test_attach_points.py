@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from my_forecast.config import TrainConfig
-from my_forecast.data import InMemory, Storage
+from my_forecast.data import Storage, load_data
+from my_forecast.data.sources import Co2
+from my_forecast.errors import UserError
 from my_forecast.evaluation.backtest import Backtest, backtest
 from my_forecast.evaluation.inference import Forecasts
 from my_forecast.evaluation.results import RunResults
 from my_forecast.loading.hardware import Hardware
 
 from engine.project import FAST, Finished
+from engine.series import COMMON, synthetic
 
 Run = Callable[..., Finished]
 received: list[Any] = []
+FUTURE = "future_covariates"
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +81,43 @@ def test_a_function_that_fails_leaves_a_finished_run(run: Run, workdir: Path) ->
     assert run("evaluate", "run=run", "accelerator=cpu").code == 0
 
 
-class Counting(InMemory):
+def weekend(times: pd.DatetimeIndex) -> dict[str, Any]:
+    return {"weekend": times.dayofweek >= 5}
+
+
+def test_a_function_of_the_times_adds_a_future_covariate() -> None:
+    """All covariates reach as far as those of the source, or else as the forecast."""
+    own = {"mine": {"_target_": f"{__name__}.weekend", "_partial_": True}}
+    data = load_data(synthetic(covariates=own), ahead=5)
+    for event in data.to_series("future_covariates"):
+        assert list(event.components) == ["event", "weekend"]
+        table = event.to_dataframe()
+        assert (table["weekend"] == (table.index.dayofweek >= 5)).all()
+    source = Co2(**COMMON, covariates=own)
+    [target], [covariate] = (load_data(source, ahead=5).to_series(r) for r in ("targets", FUTURE))
+    assert (covariate.start_time(), len(covariate)) == (target.start_time(), len(target) + 5)
+
+
+def short(times: pd.DatetimeIndex) -> pd.DataFrame:
+    return pd.DataFrame({"x": 1.0}, index=times[:-1])
+
+
+def without_times(times: pd.DatetimeIndex) -> pd.DataFrame:
+    return pd.DataFrame({"x": range(len(times))})
+
+
+def nothing(times: pd.DatetimeIndex) -> dict[str, Any]:
+    return {}
+
+
+@pytest.mark.parametrize("name", ["short", "without_times", "nothing"])
+def test_covariates_that_do_not_cover_the_times_are_refused(name: str) -> None:
+    own = {"mine": {"_target_": f"{__name__}.{name}", "_partial_": True}}
+    with pytest.raises(UserError, match=r"data\.covariates\.mine: .* number for every time"):
+        load_data(synthetic(covariates=own))
+
+
+class Counting(Storage):
     """Counts the arrays that it makes."""
 
     @contextmanager
@@ -92,7 +133,7 @@ class Counting(InMemory):
 
 
 def test_values_may_be_kept_elsewhere(run: Run, workdir: Path) -> None:
-    own = [f"storage._target_={__name__}.Counting", "hydra.run.dir=run"]
+    own = node("storage", "Counting", "hydra.run.dir=run", partial=False)
     assert run("train", *FAST, *own).code == 0
     assert received[0].resolve() == workdir / "run"
     assert {"targets", "future_covariates"} <= set(received[1:])

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from my_forecast.config import QuantileConfig
 from my_forecast.data import Panel, Scalers, Split, fit_scalers
 from my_forecast.errors import UserError
-from my_forecast.evaluation.forecast import forecast
+from my_forecast.evaluation.forecast import as_series, forecast
 from my_forecast.modeling.bundle import Bundle, load_bundle, save_bundle
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger
@@ -70,9 +70,10 @@ def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
     found = forecast(bundle, data, horizon, QuantileConfig())
     stacked = np.stack([one.values() for one in expected])
     values = scalers.inverse(stacked, names, np.arange(count))
-    np.testing.assert_array_equal(found.values.point, values)
-    assert found.values.quantiles is None
-    series = found.to_series()
+    columns = [str(name) for name in data.targets.components]
+    assert list(found) == [*(["series"] if count > 1 else []), "time", *columns]
+    np.testing.assert_array_equal(found[columns], values.reshape(-1, components))
+    series = as_series(found, data, horizon)
     assert len(series) == count
     for one, own in zip(series, values, strict=True):
         np.testing.assert_array_equal(one.values(), own)
@@ -119,14 +120,12 @@ def test_saving_and_loading_changes_no_forecast(
         save_bundle(Path(folder) / "bundle", model, scalers)
         loaded = load_bundle(Path(folder) / "bundle", f"darts.models.{model_class.__name__}", "cpu")
     before, after = (
-        forecast(bundle, data, horizon, quantiles).values
-        for bundle in (Bundle(model, scalers), loaded)
+        forecast(bundle, data, horizon, quantiles) for bundle in (Bundle(model, scalers), loaded)
     )
-    np.testing.assert_array_equal(after.point, before.point)
-    levels, same = after.quantiles or {}, before.quantiles or {}
-    assert list(levels) == list(same) == ([] if likelihood is None else quantiles.levels)
-    for level, values in same.items():
-        np.testing.assert_array_equal(levels[level], values)
+    pd.testing.assert_frame_equal(after, before, check_exact=True)
+    names = [str(name) for name in data.targets.components]
+    levels = [] if likelihood is None else ["_q0.1", "_q0.9"]
+    assert list(after) == ["time", *(f"{name}{end}" for name in names for end in ["", *levels])]
 
 
 class Unknown(Callback):
@@ -145,7 +144,7 @@ def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
     save_bundle(tmp_path / "bundle", model, Scalers(["series"], None, None, None))
     bundle = load_bundle(tmp_path / "bundle", "darts.models.NLinearModel", "cpu")
     found = forecast(bundle, Panel.from_series(series, ["series"]), 4, QuantileConfig())
-    assert found.values.point.shape == (1, 4, 1)
+    assert found.shape == (4, 2)
 
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -2,17 +2,17 @@
 
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
+from conftest import copy
 from hydra.core.global_hydra import GlobalHydra
+from my_forecast import cli
 from my_forecast.cli import run_dir
-from my_forecast.config import train_config
+from my_forecast.config import TrainConfig, check_config
 from my_forecast.errors import UserError
 from my_forecast.runs.folder import write_config
 from omegaconf import DictConfig
@@ -54,6 +54,7 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
         ("train", ["nonsense=1"], "Could not override 'nonsense'"),
         ("train", ["dataloader.num_worker=1"], "Could not override 'dataloader.num_worker'"),
         ("train", ["model=nonsense"], "Could not find 'model/nonsense'.*dlinear"),
+        ("train", ["model=3"], "Config group override must be a string or a list"),
         ("train", ["horizon=soon"], "horizon: 'soon' must be a whole number"),
         ("train", ["horizon=0"], "horizon: 0 must be at least 1"),
         ("train", ["trainer.max_epochs=many"], "trainer.max_epochs: 'many' must be a whole"),
@@ -107,6 +108,9 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
             "data.decimal: 'point' must be .*1 character",
         ),
         ("train", ["data=csv", "data.path=gone.csv"], "data.path: no file 'gone.csv'"),
+        ("train", ["data.calendar=[hour]"], "data.calendar: unknown key. It is now covariates=cal"),
+        ("train", ["+data.calendar=[hour]"], "data.calendar: unknown key. It is now covariates=c"),
+        ("evaluate", ["run=.", "conformal=true"], "conformal: unknown key. It is now intervals="),
         ("train", ["save_every_n_epochs=-1"], "save_every_n_epochs: -1 must be at least 0"),
         ("train", ["finetune=gone"], "finetune: there is no folder 'gone'"),
         ("evaluate", [], "run: a value is missing"),
@@ -143,7 +147,9 @@ def test_bad_input_ends_in_a_short_message(
 def finished_run(folder: Path, config: Config) -> None:
     """Write what a finished run is known by."""
     folder.mkdir()
-    write_config(folder, train_config(config(f"paths.output_dir={folder.as_posix()}")).as_dict())
+    write_config(
+        folder, check_config(config(f"paths.output_dir={folder.as_posix()}"), TrainConfig).as_dict()
+    )
     (folder / "record.json").write_text("{}")
 
 
@@ -217,21 +223,12 @@ def test_a_multirun_goes_on_after_a_failed_job(run: Run, workdir: Path) -> None:
     assert len(list(workdir.glob("outputs/multirun/*/*/*/metrics.json"))) == 1
 
 
-@pytest.fixture
-def lean(workdir: Path) -> Path:
-    """Return a project without options of features, beside the package that knows them."""
-    folder = workdir / "lean"
-    shutil.copytree(PROJECT / "conf", folder / "conf")
-    for name in ("train.py", "evaluate.py", ".copier-answers.yml"):
-        shutil.copy(PROJECT / name, folder)
-    for option in ("storage/mmap", "callbacks/exact_resume", "intervals/conformal"):
-        (folder / "conf" / f"{option}.yaml").unlink()
-    train = folder / "conf" / "train.yaml"
-    train.write_text(train.read_text().replace("[default, exact_resume]", "default"))
-    answers = yaml.safe_load((folder / ".copier-answers.yml").read_text())
-    answers["features"] = ["report"]
-    (folder / ".copier-answers.yml").write_text(yaml.safe_dump(answers))
-    return folder
+@pytest.fixture(scope="module")
+def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project without options of features."""
+    return copy(
+        PROJECT.parent / "files", tmp_path_factory.mktemp("lean"), None, features=["report"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -239,6 +236,12 @@ def lean(workdir: Path) -> Path:
     [
         ("train", "storage=mmap", "large_data"),
         ("train", "callbacks=[default,exact_resume]", "exact_resume"),
+        ("train", "covariates=calendar", "calendar"),
+        ("train", "model=rnn", "models"),
+        ("train", "likelihood=poisson", "training"),
+        # of groups that only the feature has
+        ("train", "loss=huber", "training"),
+        ("doctor", "debug=limit", "training"),
         ("evaluate", "intervals=conformal", "intervals"),
         ("evaluate", "+intervals=conformal", "intervals"),
     ],
@@ -252,6 +255,7 @@ def test_an_option_of_a_missing_feature_names_the_feature(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", [str(lean / f"{command}.py"), argument, "run=latest"])
+    monkeypatch.setattr(cli, "FEATURES", lean / "src/my_forecast/features.toml")
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     GlobalHydra.instance().clear()
     with pytest.raises(SystemExit) as stop:

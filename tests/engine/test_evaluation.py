@@ -13,7 +13,7 @@ from darts.metrics import mic, miw, mql
 from darts.models import NaiveSeasonal, NLinearModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from my_forecast.config import Metric, QuantileConfig, train_config
+from my_forecast.config import Metric, QuantileConfig, TrainConfig, check_config
 from my_forecast.data import Panel, Split
 from my_forecast.errors import UserError
 from my_forecast.evaluation.backtest import (
@@ -207,7 +207,7 @@ def test_a_metric_that_does_not_exist_is_refused(
     names: str, message: str, config: Callable[..., DictConfig]
 ) -> None:
     with pytest.raises(UserError, match=message):
-        train_config(config(f"metrics={names}"))
+        check_config(config(f"metrics={names}"), TrainConfig)
 
 
 def panel_of(errors: np.ndarray, horizon: int, stride: int = 1) -> Backtest:

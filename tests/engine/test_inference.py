@@ -20,8 +20,7 @@ from my_forecast.errors import UserError
 from my_forecast.evaluation import inference
 from my_forecast.evaluation.inference import (
     Origins,
-    forecast_points,
-    forecast_quantiles,
+    forecast_scaled,
     last_origins,
 )
 from scipy.stats import norm
@@ -114,7 +113,7 @@ def test_forecasts_equal_those_of_darts(
     first = np.array(times) - model.output_chunk_shift
     origins = Origins.between(first, last_origins(model, data, horizon), stride)
     assert origins.counts(len(lengths)).tolist() == [len(windows) for windows in expected]
-    found = forecast_points(model, data, origins, horizon)
+    found = forecast_scaled(model, data, origins, horizon, QuantileConfig()).point
     darts = np.stack([window.values() for windows in expected for window in windows])
     np.testing.assert_allclose(found, darts, rtol=1e-5, atol=1e-5)
 
@@ -125,8 +124,9 @@ def test_covariates_that_end_too_soon_are_refused() -> None:
     data = Panel.from_series(series, ["a"], future_covariates=series)
     model.fit(series, future_covariates=series, dataloader_kwargs=NO_PINS)
     assert last_origins(model, data, 4).tolist() == [26]
+    origins = Origins(np.array([0, 0]), np.array([20, 27]))
     with pytest.raises(UserError, match=r"future_covariates of series 0.* and 1 after"):
-        forecast_points(model, data, Origins(np.array([0, 0]), np.array([20, 27])), 4)
+        forecast_scaled(model, data, origins, 4, QuantileConfig())
 
 
 LEVELS = [0.05, 0.5, 0.95]
@@ -181,9 +181,8 @@ def test_quantiles_equal_those_of_darts(
         **how,
         dataloader_kwargs=NO_PINS,
     )
-    quantiles = forecast_quantiles(
-        model, data, origins, horizon, QuantileConfig(levels=LEVELS, num_samples=30, seed=seed)
-    )
+    wanted = QuantileConfig(levels=LEVELS, num_samples=30, seed=seed)
+    quantiles = forecast_scaled(model, data, origins, horizon, wanted).quantiles
     found = np.stack([quantiles[level] for level in LEVELS], axis=-1)
     for forecast, values in zip(expected, found, strict=True):
         if own:
@@ -210,7 +209,7 @@ def test_sampled_quantiles_are_those_of_the_distribution(monkeypatch: pytest.Mon
     mean, deviation = parameters[..., 0], parameters[..., 1]
     monkeypatch.setattr(inference, "MAX_SAMPLED_VALUES", 5 * 4000 * 4 * 2)
     wanted = QuantileConfig(levels=LEVELS, num_samples=4000, seed=1)
-    found, again = (forecast_quantiles(model, data, origins, 4, wanted) for _ in range(2))
+    found, again = (forecast_scaled(model, data, origins, 4, wanted).quantiles for _ in range(2))
     for level in LEVELS:
         errors = (found[level] - mean) / deviation - norm.ppf(level)
         assert np.abs(errors).max() < 0.2
@@ -226,4 +225,4 @@ def test_quantiles_that_were_not_learned_are_refused() -> None:
     model.fit(series, dataloader_kwargs=NO_PINS)
     data, wanted = Panel.from_series(series, ["a"]), QuantileConfig(levels=[0.1, 0.5, 0.9])
     with pytest.raises(UserError, match=r"did not learn 0.1\. .*\[0.05, 0.5"):
-        forecast_quantiles(model, data, Origins(np.array([0]), np.array([20])), 4, wanted)
+        forecast_scaled(model, data, Origins(np.array([0]), np.array([20])), 4, wanted)

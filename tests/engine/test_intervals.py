@@ -62,10 +62,9 @@ def test_intervals_of_a_point_model_are_those_of_darts() -> None:
     bundle = make_bundle(data)
     conformal = ConformalNaiveModel(bundle.model, LEVELS.levels, cal_length=40)
     result = calibrated(bundle, data)
-    assert result.quantiles is not None
-    assert result.uncalibrated is None
+    assert not result.uncalibrated
     # the first forecast of each series
-    first = [result.of(number, 0) for number in range(2)]
+    first = np.searchsorted(result.origins.series, [0, 1])
     assert result.origins.position[first].tolist() == [120, 120]
     for number, expected in zip(first, darts_intervals(conformal, data), strict=True):
         for place, level in enumerate(LEVELS.levels):
@@ -113,8 +112,6 @@ def test_intervals_of_a_quantile_model_are_those_of_darts() -> None:
                     found[number][step], of_step[rank - 1], rtol=1e-4, atol=1e-5
                 )
     result = calibrated(bundle, data)
-    assert result.quantiles is not None
-    assert result.uncalibrated is not None
     widest = margins[0.1, 0.9][result.origins.series]
     np.testing.assert_allclose(
         result.quantiles[0.9],

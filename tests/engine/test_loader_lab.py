@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from my_forecast.config import LoaderConfig, train_config
+from my_forecast.config import LoaderConfig, TrainConfig, check_config
 from my_forecast.data import IN_MEMORY
 from my_forecast.errors import UserError
 from my_forecast.loader_lab import measure
@@ -21,9 +21,7 @@ from omegaconf import DictConfig
 from engine.project import FAST
 
 POINT = Measurement(
-    num_workers=0,
-    multiprocessing_context=None,
-    persistent_workers=None,
+    settings={"num_workers": 0},
     windows_per_second=1000.0,
     first_batch_seconds=0.1,
     restart_seconds=0.1,
@@ -31,6 +29,7 @@ POINT = Measurement(
     waiting=0.2,
     training_seconds=10.0,
 )
+TWO = {"num_workers": 2, "multiprocessing_context": "spawn", "persistent_workers": True}
 
 
 def test_every_way_to_start_workers_is_measured() -> None:
@@ -47,7 +46,9 @@ def test_each_setting_trains_for_real(
     worker = LoaderConfig(num_workers=1, multiprocessing_context=method, persistent_workers=False)
     points = [LoaderConfig(num_workers=0), worker]
     monkeypatch.setattr(measure, "settings_to_measure", lambda hardware: points)
-    training = train_config(config(*FAST, "trainer.max_epochs=40", "model.batch_size=32"))
+    training = check_config(
+        config(*FAST, "trainer.max_epochs=40", "model.batch_size=32"), TrainConfig
+    )
     hardware, model = detect_hardware("cpu"), build_model(training, workdir)
     train, _ = make_windows(model, training, prepare_data(model, training, IN_MEMORY), hardware)
     alone, helped = measure_all(training, train, hardware, batches=3)
@@ -55,8 +56,8 @@ def test_each_setting_trains_for_real(
     for trained, batches in ((single, 3), (training, 1)):
         with pytest.raises(UserError, match=r"nothing to measure.* Increase measure\.batches"):
             measure_all(trained, train, hardware, batches)
-    assert (alone.num_workers, alone.multiprocessing_context) == (0, None)
-    assert (helped.num_workers, helped.multiprocessing_context) == (1, method)
+    assert alone.settings == {"num_workers": 0}
+    assert helped.settings == worker.model_dump(include=set(TWO))
     assert alone.worker_mib == 0 < helped.worker_mib
     for point in (alone, helped):
         assert point.windows_per_second > 0
@@ -66,7 +67,7 @@ def test_each_setting_trains_for_real(
 
 
 def test_the_fewest_workers_of_equal_settings_are_best() -> None:
-    two = replace(POINT, num_workers=2, multiprocessing_context="spawn", persistent_workers=True)
+    two = replace(POINT, settings=TWO)
     assert best([two, POINT]) == POINT
     assert best([POINT, replace(two, training_seconds=9.9)]) == POINT
     faster = replace(two, training_seconds=5.0)
@@ -76,12 +77,8 @@ def test_the_fewest_workers_of_equal_settings_are_best() -> None:
 
 
 def test_the_best_settings_are_written_for_later_runs(tmp_path: Path) -> None:
-    faster = replace(POINT, num_workers=2, multiprocessing_context="spawn", persistent_workers=True)
+    faster = replace(POINT, settings=TWO)
     path = write_local(faster, tmp_path)
     assert path == tmp_path / "dataloader.yaml"
-    assert yaml.safe_load(path.read_text()) == {
-        "num_workers": 2,
-        "multiprocessing_context": "spawn",
-        "persistent_workers": True,
-    }
+    assert yaml.safe_load(path.read_text()) == TWO
     assert yaml.safe_load(write_local(POINT, tmp_path).read_text()) == {"num_workers": 0}

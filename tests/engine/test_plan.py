@@ -17,7 +17,7 @@ from my_forecast.data import Panel
 from my_forecast.errors import UserError
 from my_forecast.loading.batch_cost import BatchCost, measure_batch_cost
 from my_forecast.loading.hardware import Hardware
-from my_forecast.loading.plan import plan_loader
+from my_forecast.loading.plan import dataloader_kwargs, plan_loader
 from my_forecast.loading.windows import WindowDataset
 from my_forecast.loading.worker_logging import collect_logs
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -206,8 +206,8 @@ HARDWARE = {
 def test_auto(name: str) -> None:
     facts, cost, expected = HARDWARE[name]
     plan = plan_loader(LoaderConfig(), facts, cost)
-    assert tuple(choice.value for choice in plan.choices().values()) == expected
-    assert all(choice.reason for choice in plan.choices().values())
+    assert tuple(choice.value for choice in plan.values()) == expected
+    assert all(choice.reason for choice in plan.values())
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_auto(name: str) -> None:
     ],
 )
 def test_the_reason_names_what_decided(facts: Hardware, cost: BatchCost, reason: str) -> None:
-    assert reason in plan_loader(LoaderConfig(), facts, cost).num_workers.reason
+    assert reason in plan_loader(LoaderConfig(), facts, cost)["num_workers"].reason
 
 
 def test_a_value_that_is_set_wins() -> None:
@@ -237,9 +237,9 @@ def test_a_value_that_is_set_wins() -> None:
         pin_memory=False,
     )
     plan = plan_loader(config, hardware(accelerator="cuda"), FAST)
-    values = {name: choice.value for name, choice in plan.choices().items()}
+    values = {name: choice.value for name, choice in plan.items()}
     assert values == vars(config)
-    assert plan.num_workers.reason == "set in the config"
+    assert plan["num_workers"].reason == "set in the config"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_every_plan_is_one_that_torch_accepts(
         plan = plan_loader(config, facts, cost)
     except UserError:
         return
-    arguments = plan.dataloader_kwargs(seed=0)
+    arguments = dataloader_kwargs(plan, seed=0)
     context = arguments.get("multiprocessing_context")
     assert context is None or context in facts.start_methods
     if context not in multiprocessing.get_all_start_methods():
@@ -318,10 +318,10 @@ def test_fork_is_refused_on_windows() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_torch_accepts_the_arguments_and_each_call_returns_new_ones(workers: int) -> None:
     plan = plan_loader(LoaderConfig(num_workers=workers), hardware(), FAST)
-    first = plan.dataloader_kwargs(seed=0)
+    first = dataloader_kwargs(plan, seed=0)
     DataLoader(TensorDataset(torch.zeros(3)), **first)
     first.clear()
-    assert plan.dataloader_kwargs(seed=0)["num_workers"] == workers
+    assert dataloader_kwargs(plan, seed=0)["num_workers"] == workers
 
 
 def test_workers_cannot_gather_on_the_accelerator() -> None:
@@ -342,13 +342,13 @@ def test_data_that_does_not_fit_into_shared_memory_is_not_sent_to_workers() -> N
     ):
         plan_loader(LoaderConfig(num_workers=2), container, large)
     forked = LoaderConfig(num_workers=2, multiprocessing_context="fork")
-    assert plan_loader(forked, container, large).num_workers.value == 2
+    assert plan_loader(forked, container, large)["num_workers"].value == 2
 
 
 def test_more_workers_than_cpus_are_allowed_but_mentioned() -> None:
     plan = plan_loader(LoaderConfig(num_workers=8), hardware(cpus=2), FAST)
-    assert plan.num_workers.value == 8
-    assert plan.num_workers.reason == "set in the config, above the 2 usable CPUs"
+    assert plan["num_workers"].value == 8
+    assert plan["num_workers"].reason == "set in the config, above the 2 usable CPUs"
 
 
 class SlowDataset(Dataset[TorchTrainingSample]):
@@ -427,4 +427,4 @@ def test_busy_cpus_are_not_taken_for_waiting(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(time, "perf_counter", lambda: clock() * 1000)
     cost = measure_batch_cost(windows, batch_size=32, epochs=10)
     assert cost.batch_seconds <= cost.batch_cpu_seconds
-    assert plan_loader(LoaderConfig(), hardware(), cost).choices()["num_workers"].value == 0
+    assert plan_loader(LoaderConfig(), hardware(), cost)["num_workers"].value == 0

@@ -12,10 +12,10 @@ import torch
 from darts import TimeSeries
 from darts.models import Chronos2Model
 from my_forecast.commands.train import train
-from my_forecast.config import QuantileConfig, read_train_config
+from my_forecast.config import QuantileConfig, TrainConfig, check_config
 from my_forecast.data import load_data
 from my_forecast.errors import UserError
-from my_forecast.evaluation.forecast import forecast
+from my_forecast.evaluation.forecast import as_series, forecast
 from my_forecast.modeling.bundle import load_bundle
 from omegaconf import DictConfig
 
@@ -39,7 +39,7 @@ def test_forecasts_are_those_of_the_pretrained_weights(
     overrides = pretrained("chronos2", workdir, monkeypatch)
     (workdir / "run").mkdir()
     train(config(*overrides, "data.scaler=none"))
-    data = load_data(read_train_config(workdir / "run" / "config.yaml").data)
+    data = load_data(check_config(workdir / "run" / "config.yaml", TrainConfig).data)
     model = Chronos2Model(10, 5, local_dir="chronos2", random_state=0)
     series = [one.astype(np.float32) for one in data.to_series()]
     future = [one.astype(np.float32) for one in data.to_series("future_covariates")]
@@ -49,10 +49,10 @@ def test_forecasts_are_those_of_the_pretrained_weights(
     # a bundle has the weights, so the folder is needed no more
     shutil.rmtree(workdir / "chronos2")
     bundle = load_bundle(workdir / "run" / "bundle", "my_forecast.pretrained.chronos2", "cpu")
-    found = forecast(bundle, data, 5, QuantileConfig()).values.point
+    found = as_series(forecast(bundle, data, 5, QuantileConfig()), data, 5)
     for one, other in zip(found, expected, strict=True):
         assert isinstance(other, TimeSeries)
-        np.testing.assert_allclose(one, other.values(), rtol=1e-5)
+        np.testing.assert_allclose(one.values(), other.values(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", list(WRITE))

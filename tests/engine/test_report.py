@@ -15,7 +15,7 @@ from my_forecast.evaluation.inference import Origins
 from my_forecast.evaluation.metrics import compute_metrics
 from my_forecast.evaluation.results import RunResults
 from my_forecast.report import write_report
-from my_forecast.report.diagnostics import examples, residuals
+from my_forecast.report.diagnostics import autocorrelation, examples, one_step_errors
 
 from engine.project import FAST, Finished
 
@@ -175,17 +175,15 @@ def backtest_of(errors: list[np.ndarray]) -> Backtest:
 
 def test_examples_are_the_best_the_median_and_the_worst() -> None:
     result = backtest_of([np.full(3, size) for size in (2.0, 9.0, 1.0, 4.0, 3.0)])
-    found = examples(result, compute_metrics(result, ["mase"]).by_series)
-    assert [(one.label, one.series) for one in found] == [
-        ("Best series", 2),
-        ("Median series", 4),
-        ("Worst series", 1),
-    ]
+    found = examples(result, compute_metrics(result, ["mase"]))
+    # the last of three forecasts of the series 2, 4 and 1
+    assert found == {"Best series": 8, "Median series": 14, "Worst series": 5}
+    assert result.origins.series[list(found.values())].tolist() == [2, 4, 1]
     single = backtest_of([np.array([0.5, -3.0, 1.0])])
-    found = examples(single, compute_metrics(single, ["mase"]).by_series)
-    assert [one.window for one in found] == [0, 2, 1]
+    found = examples(single, compute_metrics(single, ["mase"]))
+    assert list(found.values()) == [0, 2, 1]
     one = backtest_of([np.array([1.0])])
-    assert len(examples(one, compute_metrics(one, ["mase"]).by_series)) == 1
+    assert len(examples(one, compute_metrics(one, ["mase"]))) == 1
 
 
 def test_residuals_by_hand() -> None:
@@ -193,13 +191,13 @@ def test_residuals_by_hand() -> None:
     from scipy.stats import chi2
 
     errors = np.random.default_rng(0).standard_normal(60).cumsum()
-    found = residuals(backtest_of([errors]), 0)
-    assert found.bias == pytest.approx(errors.mean())
+    of_backtest = one_step_errors(backtest_of([np.zeros(9), errors]), 1)
+    np.testing.assert_array_equal(of_backtest, errors)
+    found, p_value = autocorrelation(errors)
     centred = errors - errors.mean()
     r = np.array([(centred[k:] * centred[:-k]).sum() for k in range(1, 11)]) / (centred**2).sum()
-    np.testing.assert_allclose(found.autocorrelation, r)
+    np.testing.assert_allclose(found, r)
     statistic = 60 * 62 * (r**2 / (60 - np.arange(1, 11))).sum()
-    assert found.p_value == pytest.approx(chi2.sf(statistic, 10))
-    few = residuals(backtest_of([errors[:9]]), 0)
-    assert few.p_value is None
-    assert few.autocorrelation is None
+    assert p_value == pytest.approx(chi2.sf(statistic, 10))
+    assert autocorrelation(errors[:9]) == (None, None)
+    assert autocorrelation(np.ones(60)) == (None, None)

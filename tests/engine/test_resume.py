@@ -17,9 +17,9 @@ from hydra import compose, initialize_config_dir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from my_forecast.commands.train import train
-from my_forecast.config import train_config
+from my_forecast.config import TrainConfig, check_config
 from my_forecast.errors import UserError
-from my_forecast.loading.epoch_order import EpochShuffle, ResumableLoader, ShuffledBatches
+from my_forecast.loading.epoch_order import EpochOrder, ResumableLoader
 from my_forecast.runs.folder import write_config
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
@@ -168,7 +168,7 @@ def test_a_run_that_was_killed_at_once_starts_over(config: Config, workdir: Path
 
 
 def test_a_run_that_was_moved_is_refused(config: Config, workdir: Path) -> None:
-    killed = train_config(config(*FAST, "paths.output_dir=elsewhere"))
+    killed = check_config(config(*FAST, "paths.output_dir=elsewhere"), TrainConfig)
     (workdir / "run").mkdir()
     write_config(workdir / "run", killed.as_dict())
     with pytest.raises(UserError, match=r"run' was moved\..* elsewhere"):
@@ -198,10 +198,9 @@ def test_a_loader_goes_on_where_it_was(data: st.DataObject) -> None:
     epoch = data.draw(st.integers(0, 3))
 
     def loader() -> ResumableLoader:
-        order = EpochShuffle(length, seed=1)
+        order = EpochOrder(length, size, seed=1)
         order.set_epoch(epoch)
-        shuffled = ShuffledBatches(order, size, drop_last=False)
-        return ResumableLoader(torch.arange(length), batch_sampler=shuffled)
+        return ResumableLoader(torch.arange(length), batch_sampler=order)
 
     whole = [batch.tolist() for batch in loader()]
     assert sorted(chain.from_iterable(whole)) == list(range(length))

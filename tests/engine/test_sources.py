@@ -49,6 +49,17 @@ def test_series_come_from_a_function(
         load_data(settings)
 
 
+def test_infinite_weights_of_a_function_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    [series] = series_set(9).to_series()
+    weights = series.with_values(np.full((9, 1), np.inf))
+    module = ModuleType("my_data")
+    panel = Panel.from_series(series, ["a"], sample_weight=[weights])
+    monkeypatch.setattr(module, "load", lambda: panel, raising=False)
+    monkeypatch.setitem(sys.modules, "my_data", module)
+    with pytest.raises(UserError, match=r"my_data\.load: 9 infinite values"):
+        load_data(FunctionSource(function="my_data.load", **COMMON))
+
+
 def test_synthetic_data_is_the_same_for_the_same_seed() -> None:
     def make(seed: int) -> Panel:
         return load_data(Synthetic(**COMMON, n_series=3, length=50, noise=0.1, seed=seed))

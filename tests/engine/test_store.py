@@ -12,7 +12,7 @@ from my_forecast.data import Panel, fingerprint, load_data
 from my_forecast.data.files import ParquetFiles
 from my_forecast.errors import UserError
 from my_forecast.large_data import StoredPanel
-from my_forecast.large_data.forecast_parts import SERIES, ForecastFile
+from my_forecast.large_data.forecast_parts import SERIES, write_parts
 
 from engine.project import Finished
 from engine.series import COMMON
@@ -78,7 +78,7 @@ def test_a_store_holds_what_its_source_holds(store: StoredPanel) -> None:
 def test_a_run_on_a_store_is_a_run_on_its_source(store: StoredPanel, run: Run) -> None:
     fast = [
         *("model=tide", "model.input_chunk_length=10", "horizon=5", "trainer.max_epochs=1"),
-        *("trainer.accelerator=cpu", "after_run=none", "data.validation_size=10"),
+        *("trainer.accelerator=cpu", "after_run=[]", "data.validation_size=10"),
         "data.test_size=10",
     ]
     for name, data in (
@@ -99,7 +99,7 @@ def test_a_store_is_not_written_twice(store: StoredPanel, run: Run) -> None:
 def test_what_a_killed_preparation_left_is_not_taken_for_a_store(workdir: Path, run: Run) -> None:
     Path("store.unfinished").mkdir()
     Path("store.unfinished", "2-targets.npy").write_bytes(b"half")
-    with pytest.raises(UserError, match=r"'store\.unfinished' is no complete store"):
+    with pytest.raises(UserError, match=r"'store\.unfinished' is not a complete store"):
         load_data(stored(path="store.unfinished"))
     sales(Path("sales.parquet"))
     assert run("prepare", *ARGUMENTS).code == 0
@@ -147,30 +147,42 @@ def table(numbers: np.ndarray[Any, Any]) -> pd.DataFrame:
     return pd.DataFrame({"series": [f"s{number}" for number in numbers], "y": numbers * 1.5})
 
 
+def failing(numbers: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """Return forecasts of the first part, and fail at the second one."""
+    if numbers[0] > 0:
+        raise KeyboardInterrupt
+    return table(numbers)
+
+
 @pytest.mark.parametrize("name", ["forecast.csv", "forecast.parquet"])
 def test_parts_of_a_killed_forecast_are_kept(name: str, workdir: Path) -> None:
-    count = 2 * SERIES + 1
-    killed = ForecastFile(Path(name), "inputs")
-    first, *_ = killed.missing(count)
-    killed.write(first, table(first))
-    assert not Path(name).exists()
+    count, asked = 2 * SERIES + 1, list[int]()
 
-    again = ForecastFile(Path(name), "inputs")
-    parts = list(again.missing(count))
-    assert [int(part[0]) for part in parts] == [SERIES, 2 * SERIES]
-    for part in parts:
-        again.write(part, table(part))
-    again.finish()
+    def recorded(numbers: np.ndarray[Any, Any]) -> pd.DataFrame:
+        asked.append(int(numbers[0]))
+        return table(numbers)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(failing, count, Path(name), "inputs")
+    assert not Path(name).exists()
+    write_parts(recorded, count, Path(name), "inputs")
+    assert asked == [SERIES, 2 * SERIES]
     read = pd.read_csv if name.endswith("csv") else pd.read_parquet
     pd.testing.assert_frame_equal(read(name), table(np.arange(count)), check_dtype=False)
     assert [path.name for path in workdir.iterdir()] == [name]
 
 
 def test_parts_of_another_forecast_are_not_kept(workdir: Path) -> None:
-    first = ForecastFile(Path("forecast.csv"), "some inputs")
-    first.write(np.arange(2), table(np.arange(2)))
-    other = ForecastFile(Path("forecast.csv"), "other inputs")
-    assert [len(part) for part in other.missing(2)] == [2]
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(failing, 2 * SERIES, Path("forecast.csv"), "some inputs")
+    asked = list[int]()
+
+    def recorded(numbers: np.ndarray[Any, Any]) -> pd.DataFrame:
+        asked.append(len(numbers))
+        return table(numbers)
+
+    write_parts(recorded, 2 * SERIES, Path("forecast.csv"), "other inputs")
+    assert asked == [SERIES, SERIES]
 
 
 def test_parts_of_series_are_forecast_as_all_together(
@@ -179,7 +191,7 @@ def test_parts_of_series_are_forecast_as_all_together(
     panel = load_data(store)
     assert isinstance(panel, Panel)
     train = ["data=store", "data.path=store", "model=tide", "model.input_chunk_length=10"]
-    more = ["horizon=5", "trainer.max_epochs=1", "trainer.accelerator=cpu", "after_run=none"]
+    more = ["horizon=5", "trainer.max_epochs=1", "trainer.accelerator=cpu", "after_run=[]"]
     sizes = ["data.validation_size=10", "data.test_size=10", "hydra.run.dir=done"]
     assert run("train", *train, *more, *sizes).code == 0
     assert run("predict", "run=done", "output=all.csv").code == 0

@@ -13,11 +13,11 @@ import pytest
 import torch
 from darts.models import TiDEModel
 from my_forecast.commands.train import train
-from my_forecast.config import QuantileConfig, read_train_config, train_config
+from my_forecast.config import QuantileConfig, TrainConfig, check_config
 from my_forecast.data import IN_MEMORY, load_data
 from my_forecast.datasets import DartsDataset
 from my_forecast.errors import UserError
-from my_forecast.evaluation.forecast import forecast
+from my_forecast.evaluation.forecast import as_series, forecast
 from my_forecast.large_data import MappedFiles
 from my_forecast.loading.hardware import detect_hardware
 from my_forecast.loading.windows import WindowDataset
@@ -35,11 +35,11 @@ Config = Callable[..., DictConfig]
 OPTIONS = [
     (path.parent.name, path.stem)
     for path in sorted((PROJECT / "conf").glob("*/*.yaml"))
-    if path.parent.name
-    not in ("hydra", "paths", "local", "backtest", "intervals", "measure", "writer")
+    if path.parent.name not in ("hydra", "local", "backtest", "intervals", "measure", "writer")
     # downloads, and needs prepare.py; test_datasets.py and test_store.py have them
     and path.stem not in ("darts_dataset", "store")
 ]
+OPTIONS += [(group, "[]") for group in ("after_run", "callbacks", "logger", "storage")]
 ETTH1 = [
     "data.path=etth1.csv",
     "data.end=null",
@@ -49,6 +49,7 @@ ETTH1 = [
 # counts as they are
 COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
 EXTRA = {
+    ("callbacks", "[]"): ["data.validation_size=0"],
     ("experiment", "etth1_dlinear"): ETTH1,
     ("experiment", "etth1_nlinear"): ETTH1,
     ("experiment", "etth1_tide"): ETTH1,
@@ -56,7 +57,6 @@ EXTRA = {
     ("data", "etth1"): ["data.path=etth1.csv"],
     ("data", "function"): ["data.function=fixtures.three_waves"],
     ("data", "parquet"): ["data.path=series.parquet"],
-    ("callbacks", "none"): ["data.validation_size=0"],
     ("likelihood", "poisson"): COUNTS,
     ("likelihood", "negative_binomial"): COUNTS,
     ("model", "chronos2"): ["model.local_dir=chronos2"],
@@ -106,8 +106,10 @@ def test_known_results_can_be_repeated_with_data_that_darts_downloads(config: Co
     same = ["season_length", "end", "component_series", "validation_size", "test_size", "scaler"]
     for name in ("etth1_dlinear", "etth1_nlinear", "etth1_tide"):
         experiment = f"experiment={name}"
-        file = train_config(config(experiment, "data.path=ETTh1.csv"))
-        online = train_config(config(experiment, "data=darts_dataset", "data.name=ETTh1Dataset"))
+        file = check_config(config(experiment, "data.path=ETTh1.csv"), TrainConfig)
+        online = check_config(
+            config(experiment, "data=darts_dataset", "data.name=ETTh1Dataset"), TrainConfig
+        )
         assert isinstance(online.data, DartsDataset)
         assert online.model_copy(update={"data": file.data}) == file
         for key in same:
@@ -129,7 +131,9 @@ def test_a_run_leaves_everything_that_is_needed(config: Config, workdir: Path) -
     assert set(record["seconds"]) == {"load", "fit", "evaluate"}
     assert len(record["data_fingerprint"]) == 64
     assert record["versions"]["darts"]
-    assert read_train_config(run_dir / "config.yaml") == train_config(config(*FAST))
+    assert check_config(run_dir / "config.yaml", TrainConfig) == check_config(
+        config(*FAST), TrainConfig
+    )
 
 
 def test_the_saved_weights_are_those_of_the_best_epoch(config: Config, workdir: Path) -> None:
@@ -148,7 +152,7 @@ def test_the_saved_weights_are_those_of_the_best_epoch(config: Config, workdir: 
 
 def trained_weights(config: Config, workdir: Path, *overrides: str) -> dict[str, torch.Tensor]:
     """Train and return the weights of the last epoch."""
-    training = train_config(config(*FAST, "callbacks=none", "logger=none", *overrides))
+    training = check_config(config(*FAST, "callbacks=[]", "logger=[]", *overrides), TrainConfig)
     model, hardware = build_model(training, workdir), detect_hardware("cpu")
     windows = make_windows(model, training, prepare_data(model, training, IN_MEMORY), hardware)
     fit_model(model, training, *windows, hardware)
@@ -156,7 +160,7 @@ def trained_weights(config: Config, workdir: Path, *overrides: str) -> dict[str,
 
 
 def test_validation_windows_are_gathered_without_workers(config: Config, workdir: Path) -> None:
-    training = train_config(config(*FAST, "callbacks=none", "dataloader.num_workers=1"))
+    training = check_config(config(*FAST, "callbacks=[]", "dataloader.num_workers=1"), TrainConfig)
     model, hardware = build_model(training, workdir), detect_hardware("cpu")
     windows = make_windows(model, training, prepare_data(model, training, IN_MEMORY), hardware)
     fit_model(model, training, *windows, hardware)
@@ -236,14 +240,14 @@ def test_a_likelihood_that_cannot_work_is_refused(
 def test_the_moving_average_is_the_mean_of_what_was_before(config: Config, workdir: Path) -> None:
     fast_run(config, workdir, "model=naive_moving_average", "model.input_chunk_length=4")
     bundle = load_bundle(workdir / "run" / "bundle", "darts.models.GlobalNaiveAggregate", "cpu")
-    data = load_data(read_train_config(workdir / "run" / "config.yaml").data)
+    data = load_data(check_config(workdir / "run" / "config.yaml", TrainConfig).data)
     data = supported_covariates(bundle.model, data)
-    forecasts = forecast(bundle, data, 3, QuantileConfig()).values.point
+    forecasts = as_series(forecast(bundle, data, 3, QuantileConfig()), data, 3)
     for series, one in zip(data.to_series(), forecasts, strict=True):
         values = series.values()[:, 0].tolist()
         for _ in range(3):
             values.append(sum(values[-4:]) / 4)
-        np.testing.assert_allclose(one[:, 0], values[-3:], rtol=1e-5)
+        np.testing.assert_allclose(one.values()[:, 0], values[-3:], rtol=1e-5)
 
 
 def test_the_seasonal_naive_model_is_the_baseline(config: Config, workdir: Path) -> None:
@@ -256,7 +260,7 @@ def test_optimiser_scheduler_loss_and_metrics_are_those_of_the_config(
     config: Config, workdir: Path
 ) -> None:
     """A class may also be given as Hydra does, as in runs of older releases."""
-    training = train_config(
+    training = check_config(
         config(
             *FAST,
             "optimizer=sgd",
@@ -265,7 +269,8 @@ def test_optimiser_scheduler_loss_and_metrics_are_those_of_the_config(
             "+model.lr_scheduler_cls.path=torch.optim.lr_scheduler.StepLR",
             "+model.lr_scheduler_kwargs.step_size=1",
             "+model.torch_metrics._target_=torchmetrics.MeanAbsoluteError",
-        )
+        ),
+        TrainConfig,
     )
     model = build_model(training, workdir)
     hardware = detect_hardware("cpu")
@@ -286,7 +291,7 @@ def test_a_model_of_mixed_precision_forecasts_in_full(config: Config, workdir: P
 
 
 def test_early_stopping_without_a_validation_part_is_refused(config: Config, workdir: Path) -> None:
-    with pytest.raises(UserError, match=r"early_stopping.monitor: .*callbacks=none"):
+    with pytest.raises(UserError, match=r"early_stopping.monitor: .*callbacks=\[\]"):
         fast_run(config, workdir, "data.validation_size=0")
 
 
@@ -331,14 +336,16 @@ def model_without_annotation(**arguments: Any):  # type: ignore[no-untyped-def] 
 
 def test_a_function_may_build_the_model(config: Config, workdir: Path) -> None:
     target = f"model._target_={__name__}.model_of_a_function"
-    model = build_model(train_config(config(*FAST, target, "model.hidden_size=8")), workdir)
+    model = build_model(
+        check_config(config(*FAST, target, "model.hidden_size=8"), TrainConfig), workdir
+    )
     assert model.model_params["hidden_size"] == 16
     for override in ("+model.hiden_size=8", "model.hidden_size=wide"):
         with pytest.raises(UserError, match="hidden_size"):
-            build_model(train_config(config(*FAST, target, override)), workdir)
+            build_model(check_config(config(*FAST, target, override), TrainConfig), workdir)
     target = f"model._target_={__name__}.model_without_annotation"
     with pytest.raises(UserError, match="return annotation"):
-        build_model(train_config(config(*FAST, target)), workdir)
+        build_model(check_config(config(*FAST, target), TrainConfig), workdir)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +384,7 @@ def test_models_that_can_learn_from_static_covariates_and_weights_alike(
         *("data.sample_weight_column=w", "storage=mmap", f"model={name}"),
         *EXTRA.get(("model", name), []),
     ]
-    training = train_config(config(*overrides))
+    training = check_config(config(*overrides), TrainConfig)
     model, hardware = build_model(training, workdir), detect_hardware("cpu")
     with MappedFiles().open(workdir) as storage, caplog.at_level(logging.INFO):
         prepared = prepare_data(model, training, storage)
@@ -405,7 +412,7 @@ def test_models_that_can_learn_from_static_covariates_and_weights_alike(
 
 def test_where_values_are_kept_does_not_change_the_model(config: Config, workdir: Path) -> None:
     scores = []
-    for number, storage in enumerate(["memory", "mmap"]):
+    for number, storage in enumerate(["[]", "mmap"]):
         (workdir / f"run{number}").mkdir()
         train(config(*FAST, f"storage={storage}", f"paths.output_dir=run{number}"))
         scores.append((workdir / f"run{number}" / "metrics.json").read_text())

@@ -27,7 +27,7 @@ from my_forecast.data import IN_MEMORY, Panel, Scalers, Split
 from my_forecast.data.sources import Co2
 from my_forecast.errors import UserError
 from my_forecast.large_data.mapped import MappedArrays
-from my_forecast.loading.epoch_order import EpochShuffle, GatheredBatches, ShuffledBatches
+from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
 from my_forecast.loading.windows import WindowBatch, WindowDataset, collate_windows
 from my_forecast.modeling import fit
 from my_forecast.modeling.fit import darts_datasets
@@ -352,13 +352,14 @@ def test_windows_are_gathered_on_the_device_of_the_values() -> None:
 @pytest.mark.parametrize("epoch", [0, 3])
 def test_the_order_depends_on_seed_and_epoch_alone(epoch: int) -> None:
     def order(seed: int) -> list[int]:
-        shuffle = EpochShuffle(10, seed)
-        shuffle.set_epoch(epoch)
-        batches = list(ShuffledBatches(shuffle, 4, drop_last=False))
+        shuffled = EpochOrder(10, 4, seed)
+        shuffled.set_epoch(epoch)
+        batches = list(shuffled)
         assert [len(batch) for batch in batches] == [4, 4, 2]
-        assert np.concatenate(batches).tolist() == list(shuffle)
         torch.rand(1)
-        return list(shuffle)
+        again: list[int] = np.concatenate(list(shuffled)).tolist()
+        assert np.concatenate(batches).tolist() == again
+        return again
 
     assert order(0) == order(0) != order(1)
     assert sorted(order(0)) == list(range(10))
@@ -370,12 +371,10 @@ def test_batches_without_a_data_loader_are_those_of_one(
     example: Example, batch_size: int, shuffled: bool
 ) -> None:
     windows = example.windows()
-    order = EpochShuffle(len(windows), seed=3) if shuffled else None
-    arguments: dict[str, Any] = {"batch_size": batch_size}
-    if order is not None:
-        arguments = {"batch_sampler": ShuffledBatches(order, batch_size, drop_last=False)}
+    order = EpochOrder(len(windows), batch_size, seed=3 if shuffled else None)
+    arguments: dict[str, Any] = {"batch_sampler": order} if shuffled else {"batch_size": batch_size}
     expected = list(DataLoader(windows, collate_fn=collate_windows, **arguments))
-    batches = GatheredBatches(windows, batch_size, order)
+    batches = GatheredBatches(windows, order)
     assert len(batches) == len(expected)
     for batch, other in zip(batches, expected, strict=True):
         for item in fields(WindowBatch):

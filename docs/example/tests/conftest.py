@@ -1,4 +1,4 @@
-"""Fixtures: no network, a small trained run, and the entry points run in this process."""
+"""Fixtures: no network, small trained runs, and the entry points run in this process."""
 
 import logging
 import runpy
@@ -17,6 +17,7 @@ import torch
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
 
@@ -50,7 +51,20 @@ FAST_SALES = [
     "likelihood=quantile",
     "trainer.max_epochs=1",
     "trainer.accelerator=cpu",
-    "after_run=none",
+    "after_run=[]",
+]
+# on FAST: all that has a state; five steps an epoch
+STATEFUL = [
+    *FAST,
+    "trainer.max_epochs=3",
+    "model.batch_size=32",
+    "model.dropout=0.5",
+    "++model.lr_scheduler_cls=torch.optim.lr_scheduler.ReduceLROnPlateau",
+    "++model.lr_scheduler_kwargs={monitor: val_loss}",
+    "callbacks=default",
+    "logger=csv",
+    "dataloader.num_workers=0",
+    "after_run=[]",
 ]
 
 
@@ -139,6 +153,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave plots empty: drawing one takes as long as a small training."""
+    draw = Figure.savefig
+
+    def save(figure: Figure, file: Any, **arguments: Any) -> None:
+        if isinstance(file, Path):
+            return file.touch()
+        return draw(figure, file, **arguments)
+
+    monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty working directory."""
     monkeypatch.chdir(tmp_path)
@@ -164,6 +191,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = f"data.path={folder.as_posix()}/sales.csv"
     train(compose_config(folder / "run", *FAST_SALES, path))
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def stateful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run with STATEFUL; tests only read it."""
+    folder = tmp_path_factory.mktemp("stateful")
+    train(compose_config(folder, *STATEFUL))
+    return folder
 
 
 @pytest.fixture

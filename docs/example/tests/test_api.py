@@ -54,9 +54,7 @@ def test_forecasts_continue_the_data_of_the_run(finished: Run) -> None:
 
 
 def test_a_data_frame_gives_what_the_same_file_gives(finished: Run) -> None:
-    found, expected = finished.forecast(sales()), finished.forecast()
-    assert isinstance(found, pd.DataFrame)
-    assert isinstance(expected, pd.DataFrame)
+    found, expected = (pd.DataFrame(finished.forecast(data)) for data in (sales(), None))
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -71,7 +69,7 @@ def test_series_are_forecast_as_series(config: Config, workdir: Path) -> None:
     # one scaler for all series takes other series, too
     source = ["data=function", "data.function=conftest.three_waves", "data.scaler_fit=global"]
     fast = [item for item in FAST if not item.startswith("data")]
-    train(config(*fast, *source, "after_run=none"))
+    train(config(*fast, *source, "after_run=[]"))
     run = load_run(workdir / "run", "cpu")
     found, one = run.forecast(three_waves()), run.forecast(three_waves()[0])
     assert isinstance(found, list)
@@ -103,7 +101,11 @@ def test_a_fresh_process_forecasts_the_same(finished: Run, tmp_path: Path) -> No
     code = (
         "import sys\n"
         f"import {package}\n"
-        "assert 'torch' not in sys.modules  # workers import the package, too\n"
+        "assert 'torch' not in sys.modules\n"
+        # what a spawned worker imports
+        f"import {package}.loading.windows\n"
+        "heavy = {'pytorch_lightning', 'darts.models', 'matplotlib', 'hydra'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
         f"run = {package}.load_run(sys.argv[1], 'cpu')\n"
         "run.forecast().to_csv(sys.argv[2], index=False)\n"
     )
@@ -111,6 +113,5 @@ def test_a_fresh_process_forecasts_the_same(finished: Run, tmp_path: Path) -> No
     command = [sys.executable, "-c", code, str(finished.folder), str(path)]
     search = os.pathsep.join([str(PROJECT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": search})
-    expected = finished.forecast()
-    assert isinstance(expected, pd.DataFrame)
+    expected = pd.DataFrame(finished.forecast())
     assert path.read_text(encoding="utf-8") == expected.to_csv(index=False)

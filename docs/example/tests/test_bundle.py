@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from darts.models import NHiTSModel, NLinearModel, RNNModel, TiDEModel
 from darts.utils.likelihood_models.torch import LaplaceLikelihood, QuantileRegression
@@ -59,15 +60,12 @@ def test_a_loaded_model_forecasts_the_same(
     loaded = load_bundle(tmp_path / "bundle", f"darts.models.{model_class.__name__}", "cpu")
     # farther than the model predicts at once
     quantiles = QuantileConfig(num_samples=20)
-    before, after = (
-        forecast(one, data, 6, quantiles).values for one in (Bundle(model, scalers), loaded)
-    )
-    assert before.point.shape == (3, 6, 1)
-    np.testing.assert_array_equal(before.point, after.point)
-    levels, same = before.quantiles or {}, after.quantiles or {}
-    assert list(levels) == list(same) == ([0.1, 0.5, 0.9] if "likelihood" in arguments else [])
-    for level, values in levels.items():
-        np.testing.assert_array_equal(values, same[level])
+    before, after = (forecast(one, data, 6, quantiles) for one in (Bundle(model, scalers), loaded))
+    assert len(before) == 3 * 6
+    pd.testing.assert_frame_equal(before, after, check_exact=True)
+    name = data.targets.components[0]
+    levels = [f"{name}_q0.1", f"{name}_q0.9"] if "likelihood" in arguments else []
+    assert list(before) == ["series", "time", name, *levels]
 
 
 def test_the_bundle_of_a_run_holds_only_what_forecasts_need(trained: Path) -> None:

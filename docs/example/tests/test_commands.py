@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from my_forecast import (
+    load_run,
+)
 from my_forecast.config import (
-    read_train_config,
-    train_config,
+    TrainConfig,
+    check_config,
 )
 
 from conftest import FAST, FAST_SALES, PROJECT, Finished, compose_config, sales
@@ -32,9 +36,8 @@ def test_train_evaluate_and_predict(run: Run, workdir: Path) -> None:
     }
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert all(choice["reason"] for choice in record["dataloader"].values())
-    assert record["versions"]["darts"]
-    config = read_train_config(folder / "config.yaml")
-    assert config == train_config(compose_config(folder, *FAST))
+    config = check_config(folder / "config.yaml", TrainConfig)
+    assert config == check_config(compose_config(folder, *FAST), TrainConfig)
 
     evaluated = run("evaluate", "run=latest", "accelerator=cpu")
     table = re.compile(r"^(?:model|seasonal|skill).*$", re.MULTILINE)
@@ -49,23 +52,20 @@ def test_train_evaluate_and_predict(run: Run, workdir: Path) -> None:
     assert Path("forecast.png").stat().st_size > 0
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_bundle_keeps_the_best_weights_and_not_the_last(run: Run, workdir: Path) -> None:
     """A learning rate that ruins the model makes the first epoch the best one."""
-    import torch
-
-    harmful = ["trainer.max_epochs=3", "model.optimizer_kwargs.lr=1", "after_run=none"]
+    harmful = ["trainer.max_epochs=3", "model.optimizer_kwargs.lr=1", "after_run=[]"]
     assert run("train", *FAST, *harmful, "hydra.run.dir=run").code == 0
-
-    def state(name: str) -> dict[str, torch.Tensor]:
-        content: dict[str, dict[str, torch.Tensor]] = torch.load(name, weights_only=False)
-        return content["state_dict"]
-
-    saved = state("run/bundle/model.pt.ckpt")
-    best, last = (state(f"run/checkpoints/{name}.ckpt") for name in ("best", "last"))
+    saved, best, last = (
+        torch.load(f"run/{name}.ckpt", weights_only=False)["state_dict"]
+        for name in ("bundle/model.pt", "checkpoints/best", "checkpoints/last")
+    )
     assert all(torch.equal(value, best[name]) for name, value in saved.items())
     assert not all(torch.equal(value, last[name]) for name, value in saved.items())
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_newer_data_is_forecast(run: Run, trained: Path, workdir: Path) -> None:
     newer = sales(days=90)
     newer.iloc[::-1].to_csv("newer.csv", index=False)
@@ -88,13 +88,14 @@ def test_covariates_must_be_known_for_the_forecast(run: Run, trained: Path) -> N
     assert not Path("g.csv").exists()
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_an_ensemble_averages_its_runs(run: Run, trained: Path, workdir: Path) -> None:
     path = f"data.path={trained.parent.as_posix()}/sales.csv"
     assert run("train", *FAST_SALES, path, "seed=1", "hydra.run.dir=second").code == 0
-    runs = [trained.as_posix(), "second"]
-    for number, chosen in enumerate([*runs, f"[{','.join(runs)}]"]):
-        assert run("predict", f"run={chosen}", f"output={number}.csv", "accelerator=cpu").code == 0
-    first, second, both = (pd.read_csv(f"{number}.csv").iloc[:, 2:] for number in range(3))
+    runs = f"run=[{trained.as_posix()},second]"
+    assert run("predict", runs, "output=both.csv", "accelerator=cpu").code == 0
+    tables = [pd.DataFrame(load_run(one, "cpu").forecast()) for one in (trained, "second")]
+    first, second, both = (one.iloc[:, 2:] for one in (*tables, pd.read_csv("both.csv")))
     np.testing.assert_allclose(both, (first + second) / 2)
 
 
@@ -175,6 +176,6 @@ def test_an_unexpected_error_names_the_log_with_its_traceback(run: Run, workdir:
 
 
 def test_a_multirun_continues_after_a_failed_job(run: Run, workdir: Path) -> None:
-    finished = run("train", "-m", *FAST, "after_run=none", "horizon=0,5")
+    finished = run("train", "-m", *FAST, "after_run=[]", "horizon=0,5")
     assert finished.code == 1
     assert len(list(workdir.glob("outputs/multirun/*/*/*/metrics.json"))) == 1

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from my_forecast.compare.table import (
+from my_forecast.compare import (
     main,
 )
 
 from conftest import FAST, Finished
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_runs_are_compared(
     run: Callable[..., Finished], workdir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fast = [*FAST, "trainer.max_epochs=1", "after_run=none"]
+    fast = [*FAST, "trainer.max_epochs=1", "after_run=[]"]
     assert run("train", "-m", *fast, "model.hidden_size=4,8").code == 0
     pattern = "outputs/multirun/*/*/*"
     main([pattern, "--csv", "table.csv"])

@@ -20,15 +20,15 @@ from my_forecast.commands.train import (
 
 from conftest import FAST, PROJECT
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 Config = Callable[..., DictConfig]
 # one epoch of one step
-SHORT = ["trainer.max_epochs=1", "++model.batch_size=512", "after_run=none"]
+SHORT = ["trainer.max_epochs=1", "++model.batch_size=512", "after_run=[]"]
 SYNTHETIC = [item for item in FAST if item.startswith("data.")]
 ETTH1 = ["data.path=etth1.csv", "data.end=null", "data.validation_size=16", "data.test_size=16"]
 COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
 # what an option needs beside itself: add a line for an option of your own that needs something
 EXTRA = {
-    "callbacks=none": ["data.validation_size=0"],
     "data=csv": ["data.path=series.csv"],
     "data=etth1": ["data.path=etth1.csv"],
     "data=function": ["data.function=conftest.three_waves"],
@@ -50,7 +50,7 @@ def options(command: str) -> list[str]:
     config = yaml.safe_load((PROJECT / "conf" / f"{command}.yaml").read_text(encoding="utf-8"))
     groups = {group for entry in config["defaults"] if isinstance(entry, dict) for group in entry}
     found = []
-    for group in sorted(groups - {"hydra", "paths"}):
+    for group in sorted(groups - {"hydra"}):
         files = sorted((PROJECT / "conf" / group).glob("*.yaml"))
         found += [f"{group}={path.stem}" for path in files]
     return found

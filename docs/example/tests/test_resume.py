@@ -15,20 +15,10 @@ from my_forecast.errors import (
     UserError,
 )
 
-from conftest import FAST, Finished, same_weights, weights
+from conftest import FAST, STATEFUL, Finished, same_weights, weights
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 Config = Callable[..., DictConfig]
-# what has a state: dropout, optimizer, scheduler, early stopping, the order of the windows
-STATEFUL = [
-    *FAST,
-    "trainer.max_epochs=4",
-    "model.batch_size=32",
-    "model.dropout=0.5",
-    "lr_scheduler=plateau",
-    "callbacks=default",
-    "logger=csv",
-    "after_run=none",
-]
 STOP = ["+callbacks.stop._target_=conftest.StopAt", "+callbacks.stop.step=8"]
 
 
@@ -39,9 +29,8 @@ def new_run(config: Config, folder: Path, *overrides: str) -> Path:
 
 
 def test_a_stopped_run_ends_as_if_it_had_not_been_stopped(
-    config: Config, run: Callable[..., Finished], workdir: Path
+    config: Config, run: Callable[..., Finished], stateful: Path, workdir: Path
 ) -> None:
-    whole = new_run(config, workdir / "whole")
     with pytest.raises(SystemExit) as stopped:
         new_run(config, workdir / "run", *STOP)
     assert stopped.value.code == 128 + signal.SIGTERM
@@ -49,9 +38,9 @@ def test_a_stopped_run_ends_as_if_it_had_not_been_stopped(
     point = torch.load(workdir / "run" / "checkpoints" / "last.ckpt", weights_only=False)
     assert 0 < point["global_step"] < 8
     assert run("train", "resume=run").code == 0
-    assert same_weights(whole, workdir / "run")
+    assert same_weights(stateful, workdir / "run")
     for name in ("metrics.json", "csv_logs/metrics.csv"):
-        assert (whole / name).read_text() == (workdir / "run" / name).read_text(), name
+        assert (stateful / name).read_text() == (workdir / "run" / name).read_text(), name
 
 
 def test_a_finished_run_is_not_resumed(config: Config, trained: Path) -> None:
@@ -64,13 +53,14 @@ def test_a_run_is_not_overwritten(config: Config, trained: Path) -> None:
         train(config(*FAST, f"paths.output_dir={trained.as_posix()}"))
 
 
-def test_a_new_run_starts_from_the_weights_of_another(config: Config, workdir: Path) -> None:
-    source = new_run(config, workdir / "source", "trainer.max_epochs=1")
-    start = ["finetune=source", "trainer.max_epochs=1"]
+def test_a_new_run_starts_from_the_weights_of_another(
+    config: Config, stateful: Path, workdir: Path
+) -> None:
+    start = [f"finetune={stateful.as_posix()}", "trainer.max_epochs=1"]
     still = new_run(config, workdir / "still", *start, "model.optimizer_kwargs.lr=0")
-    assert same_weights(source, still)
+    assert same_weights(stateful, still)
     moved = new_run(config, workdir / "moved", *start)
-    assert set(weights(moved)) == set(weights(source))
-    assert not same_weights(source, moved)
+    assert set(weights(moved)) == set(weights(stateful))
+    assert not same_weights(stateful, moved)
     with pytest.raises(UserError, match=r"do not fit this model.*model\.hidden_size=128"):
         new_run(config, workdir / "other", *start, "model.hidden_size=64")

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from itertools import pairwise
 from math import isclose
 from pathlib import Path
+from re import findall
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import yaml
@@ -26,29 +27,20 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
-from .errors import UserError
+from .errors import UserError, replacement
 
 AUTO: Final = "auto"
 Accelerator = Literal["auto", "cpu", "cuda", "mps", "gpu"]
-# metrics of point forecasts in darts.metrics, for any number of steps
-Metric = Literal[
-    "mae",
-    "mse",
-    "rmse",
-    "mase",
-    "msse",
-    "rmsse",
-    "merr",
-    "rmsle",
-    "mape",
-    "wmape",
-    "smape",
-    "ope",
-    "marre",
-    "r2_score",
-    "coefficient_of_variation",
+# metrics of point forecasts in darts.metrics, for any number of steps: in the unit of the data, or
+# its square; scaled by the errors of the seasonal naive forecast; relative to the values
+AbsoluteMetric = Literal["mae", "mse", "rmse", "rmsle", "merr"]
+ScaledMetric = Literal["mase", "msse", "rmsse"]
+RelativeMetric = Literal[
+    "mape", "wmape", "smape", "ope", "marre", "r2_score", "coefficient_of_variation"
 ]
+Metric = Literal[AbsoluteMetric, ScaledMetric, RelativeMetric]
 
 
 def _check_quantiles(levels: list[float]) -> list[float]:
@@ -77,7 +69,6 @@ Positive = Annotated[int, Field(ge=1)]
 Size = Annotated[float, AfterValidator(_check_size)]
 Quantiles = Annotated[list[float], AfterValidator(_check_quantiles)]
 Metrics = Annotated[list[Metric], Field(min_length=1)]
-Texts = Annotated[list[str], BeforeValidator(listed)]
 # what Hydra builds: a class or function as ``_target_``, and its arguments
 Node = dict[str, Any]
 Nodes = dict[str, Node]
@@ -106,8 +97,7 @@ class DataConfig(Config):
     validation_start: str | int | None = None
     test_start: str | int | None = None
     scaler_fit: Literal["series", "global"] = "series"
-    calendar: list[str] = []
-    holidays: str | None = None
+    covariates: Nodes = {}
     short_series: Literal["refuse", "drop"] = "refuse"
     sampling: Literal["darts", "uniform"] = "darts"
     window_stride: Positive = 1
@@ -120,6 +110,28 @@ class DataConfig(Config):
     def title(self) -> str:
         """Name of the data in messages and titles."""
         return type(self).__name__
+
+
+def _import_source(path: Any) -> type[DataConfig]:
+    try:
+        source = get_class(path)
+    except Exception as error:
+        raise ValueError(f"cannot be imported ({' '.join(str(error).split())})") from error
+    if not issubclass(source, DataConfig):
+        raise ValueError("must be a subclass of data.sources.Source")
+    return source
+
+
+class _AnySource(BaseModel):
+    target_: Annotated[type[DataConfig], BeforeValidator(_import_source)] = Field(alias="_target_")
+
+
+def _source(values: Any) -> DataConfig:
+    return _AnySource.model_validate(values).target_.model_validate(values)
+
+
+# an instance of the class that ``_target_`` names
+AnySource = Annotated[SerializeAsAny[DataConfig], BeforeValidator(_source)]
 
 
 class LoaderConfig(Config):
@@ -146,7 +158,7 @@ class QuantileConfig(Config):
 class ModelArguments(BaseModel):
     """The arguments of a model that the project itself reads; the others go to Darts."""
 
-    model_config = ConfigDict(strict=True, extra="allow")
+    model_config = ConfigDict(strict=True)
 
     target_: str = Field(alias="_target_")
     input_chunk_length: Positive | None = None
@@ -158,12 +170,22 @@ class ModelArguments(BaseModel):
 class TrainerArguments(BaseModel):
     """The arguments of Lightning's Trainer that the project itself reads."""
 
-    model_config = ConfigDict(strict=True, extra="allow")
+    model_config = ConfigDict(strict=True)
 
     accelerator: Accelerator = AUTO
     max_epochs: Positive | None = None
     # data is float32 everywhere, and Darts cannot load weights of 16 bits
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+
+
+def _checked_as(schema: type[BaseModel]) -> AfterValidator:
+    """Check arguments that ``schema`` knows; all of them stay in their dict."""
+
+    def check(arguments: dict[str, Any]) -> dict[str, Any]:
+        schema.model_validate(arguments)
+        return arguments
+
+    return AfterValidator(check)
 
 
 class Paths(Config):
@@ -186,14 +208,7 @@ class CommandConfig(Config):
 class TrainConfig(CommandConfig):
     """Everything ``train.py`` needs; ``model`` and ``trainer`` go to Darts and Lightning."""
 
-    data: SerializeAsAny[DataConfig]
-    storage: Node
-    dataloader: LoaderConfig
-    model: dict[str, Any]
-    trainer: dict[str, Any]
-    callbacks: Nodes
-    logger: Nodes
-    after_run: Nodes
+    # before the groups, which repeat some of these keys: so a message names them first
     horizon: Positive
     stride: Positive
     metrics: Metrics
@@ -203,6 +218,14 @@ class TrainConfig(CommandConfig):
     save_every_n_epochs: Annotated[int, Field(ge=0)]
     resume: str | None
     finetune: str | None
+    data: AnySource
+    storage: Node | None = None
+    dataloader: LoaderConfig
+    model: Annotated[dict[str, Any], _checked_as(ModelArguments)]
+    trainer: Annotated[dict[str, Any], _checked_as(TrainerArguments)]
+    callbacks: Nodes = {}
+    logger: Nodes = {}
+    after_run: Nodes = {}
 
     @property
     def quantile_config(self) -> QuantileConfig:
@@ -229,7 +252,7 @@ class EvaluateConfig(CommandConfig):
     num_samples: Positive | None
     intervals: Node | None = None
     backtest: Node | None = None
-    after_run: Nodes
+    after_run: Nodes = {}
 
     @model_validator(mode="after")
     def _check_intervals(self) -> "EvaluateConfig":
@@ -243,7 +266,7 @@ class EvaluateConfig(CommandConfig):
 class PredictConfig(CommandConfig):
     """A forecast beyond the data of finished runs; ``None`` keeps the value of the first one."""
 
-    run: Annotated[Texts, Field(min_length=1)]
+    run: Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
     ensemble: Literal["mean", "median"]
     accelerator: Accelerator
     horizon: Positive | None
@@ -256,69 +279,34 @@ class PredictConfig(CommandConfig):
     writer: Node | None = None
 
 
-AnyTrainConfig = TypeVar("AnyTrainConfig", bound=TrainConfig)
-AnyCommandConfig = TypeVar("AnyCommandConfig", bound=CommandConfig)
+AnyConfig = TypeVar("AnyConfig", bound=CommandConfig)
 
 
-def train_config(config: DictConfig) -> TrainConfig:
-    """Check the config of ``train.py``.
-
-    Raises:
-        UserError: with a line for each problem.
-    """
-    return _train_config(plain(config), TrainConfig)
-
-
-def doctor_config(config: DictConfig) -> DoctorConfig:
-    """Check the config of ``doctor.py``; raises UserError as ``train_config`` does."""
-    return _train_config(plain(config), DoctorConfig)
-
-
-def read_train_config(path: Path) -> TrainConfig:
-    """Read and check the ``config.yaml`` of a run; raises UserError as ``train_config`` does."""
-    return _train_config(yaml.safe_load(path.read_text(encoding="utf-8")), TrainConfig)
-
-
-def command_config(config: DictConfig, schema: type[AnyCommandConfig]) -> AnyCommandConfig:
-    """Check the config of another command; raises UserError as ``train_config`` does."""
-    values, problems, nested = plain(config), list[str](), list[str]()
-    if "data" in values:
-        values |= {"data": _data(values, nested)}
-    checked = _checked(schema, values, problems)
-    return _accepted(checked, problems + nested)
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Return a config as nested dicts and lists, every interpolation resolved.
+def check_config(config: DictConfig | Path, schema: type[AnyConfig]) -> AnyConfig:
+    """Check a config as Hydra composed it, or the ``config.yaml`` of a run.
 
     Raises:
-        UserError: naming the mandatory values (``???``) that are missing, or an interpolation that
-            fails.
+        UserError: with a line for each problem: its key, its value, and what is allowed.
     """
+    if isinstance(config, Path):
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    else:
+        values = _resolved(config)
     try:
-        missing = sorted(OmegaConf.missing_keys(config))
-        content = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).strip().splitlines()[0]) from error
-    if missing:
-        raise UserError("\n".join(f"{key}: a value is missing. Set {key}=..." for key in missing))
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
+        return schema.model_validate(values)
+    except ValidationError as error:
+        # a value that may have one of several types has an error for each
+        problems: dict[str, list[ErrorDetails]] = {}
+        for detail in error.errors():
+            problems.setdefault(_key(detail, values), []).append(detail)
+        lines = [f"{key}: {_problem(key, problems[key], schema, values)}" for key in problems]
+        raise UserError("\n".join(lines)) from error
 
 
-def build(node: Mapping[str, Any]) -> Any:
-    """Build the object that a node of the config describes with ``_target_``."""
-    return _instantiate(node)
-
-
-def build_all(nodes: Mapping[str, Any]) -> dict[str, Any]:
-    """Build every object that ``nodes`` describe with ``_target_``; plain values stay."""
-    return dict(_instantiate(nodes))
-
-
-def _instantiate(node: Mapping[str, Any]) -> Any:
+def build(node: Mapping[str, Any] | None) -> Any:
+    """Build the object that ``_target_`` describes, or a dict of objects; None stays None."""
     try:
-        return instantiate(dict(node), _convert_="all")
+        return instantiate(node, _convert_="all")
     except InstantiationException as error:
         # Hydra buries the reason in a message about the class
         if isinstance(error.__cause__, UserError):
@@ -326,121 +314,76 @@ def _instantiate(node: Mapping[str, Any]) -> Any:
         raise
 
 
-def _train_config(values: dict[str, Any], schema: type[AnyTrainConfig]) -> AnyTrainConfig:
-    nested: list[str] = []
-    data = _data(values, nested)
-    _checked(ModelArguments, values.get("model") or {}, nested, "model.")
-    _checked(TrainerArguments, values.get("trainer") or {}, nested, "trainer.")
-    problems: list[str] = []
-    checked = _checked(schema, {**values, "data": data}, problems)
-    # first the keys that others repeat, such as horizon
-    return _accepted(checked, problems + nested)
-
-
-def _data(values: dict[str, Any], problems: list[str]) -> DataConfig:
-    """Return the checked source; one with problems is replaced, so that they come only once."""
-    source = values.get("data") or {}
-    checked = _checked(_source(source), source, problems, "data.")
-    return checked or DataConfig.model_construct()
-
-
-def _source(values: dict[str, Any]) -> type[DataConfig]:
-    target = values.get("_target_")
-    try:
-        source = get_class(str(target))
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"data._target_: cannot import {target!r} ({reason}).") from error
-    if not issubclass(source, DataConfig):
-        raise UserError(f"data._target_: {target} must be a subclass of data.sources.Source.")
-    return source
-
-
-Schema = TypeVar("Schema", bound=BaseModel)
-
-
-def _checked(
-    schema: type[Schema], values: dict[str, Any], problems: list[str], prefix: str = ""
-) -> Schema | None:
-    """Return ``values`` as a config; add a line to ``problems`` for each key that is wrong."""
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        # a value that may have one of several types has an error for each
-        grouped: dict[str, list[Any]] = {}
-        for item in error.errors():
-            grouped.setdefault(_key(item["loc"], values), []).append(item)
-        problems += [
-            _line((prefix + key).rstrip(".") or "config", items, schema)
-            for key, items in grouped.items()
-        ]
-        return None
-
-
-def _accepted(checked: Schema | None, problems: list[str]) -> Schema:
-    if problems or checked is None:
-        raise UserError("\n".join(problems))
-    return checked
-
-
-def _key(location: tuple[int | str, ...], values: Any) -> str:
-    """Return the dotted key of an error, without the names of types that pydantic appends."""
-    parts: list[str] = []
-    for part in location:
-        if parts and not (isinstance(values, dict) and part in values):
-            break
-        parts.append(str(part))
-        values = values.get(part) if isinstance(values, dict) else None
-    return ".".join(parts)
-
-
-def _line(key: str, items: list[Any], schema: type[BaseModel]) -> str:
-    first, value = items[0], items[0]["input"]
-    name = key.rpartition(".")[2]
-    if first["type"] == "missing":
-        return f"{key}: a value is missing. Set {key}=..."
-    if first["type"] == "extra_forbidden":
-        group: Any = schema
-        for part in first["loc"][:-1]:
-            group = group.model_fields[part].annotation
-        return f"{key}: unknown key.{did_you_mean(name, list(group.model_fields))}"
-    if first["type"] == "value_error":
-        shown = f"{value!r} " if first["loc"] else ""
-        return f"{key}: {shown}{first['ctx']['error']}."
-    allowed = list(dict.fromkeys(_allowed(item) for item in items))
-    choices = [choice for item in items for choice in _choices(item)]
-    return f"{key}: {value!r} must be {' or '.join(allowed)}.{did_you_mean(value, choices)}"
-
-
-_TYPES = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "a text",
-    "list": "a list",
-    "dict": "a group of keys",
-}
-
-
-def _allowed(item: Mapping[str, Any]) -> str:
-    kind, context = item["type"], item.get("ctx", {})
-    if kind == "literal_error":
-        return str(context["expected"]).replace("'", "")
-    if kind == "greater_than_equal":
-        return f"at least {context['ge']}"
-    if kind == "too_short":
-        return "a list with at least one entry"
-    return _TYPES.get(kind.removesuffix("_type"), str(item["msg"]))
-
-
-def _choices(item: Mapping[str, Any]) -> list[str]:
-    if item["type"] != "literal_error":
-        return []
-    expected = str(item["ctx"]["expected"])
-    return expected.replace("'", "").replace(" or ", ", ").split(", ")
-
-
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest known word, empty if none is near."""
     near = get_close_matches(str(word), list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
+
+
+def _resolved(config: DictConfig) -> Any:
+    """Return nested dicts and lists, every interpolation resolved."""
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        values = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).strip().splitlines()[0]) from error
+    if missing:
+        raise UserError("\n".join(f"{key}: {MISSING.format(key=key)}" for key in missing))
+    return values
+
+
+def _key(detail: ErrorDetails, values: Any) -> str:
+    """Return the dotted key of an error, without the names of types that pydantic appends."""
+    parts: list[str] = []
+    for part in detail["loc"]:
+        if not isinstance(values, dict) or (part not in values and detail["type"] != "missing"):
+            break
+        parts.append(str(part))
+        values = values.get(part)
+    return ".".join(parts) or "config"
+
+
+MISSING = "a value is missing. Set {key}=..."
+# what a value must be, by the type of pydantic's error
+ALLOWED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "a group of keys",
+    "model_type": "a group of keys",
+    "too_short": "a list with at least one entry",
+    "greater_than_equal": "at least {ge}",
+    "literal_error": "{expected}",
+}
+
+
+def _problem(key: str, details: list[ErrorDetails], schema: Any, values: Any) -> str:
+    """Say what is wrong with the value of a key, which may have failed as several types."""
+    first, value = details[0], details[0]["input"]
+    if first["type"] == "missing":
+        return MISSING.format(key=key)
+    if first["type"] == "extra_forbidden":
+        *groups, name = first["loc"]
+        known = _known_keys(groups, schema, values)
+        return f"unknown key.{replacement(key) or did_you_mean(name, known)}"
+    if first["type"] == "value_error":
+        shown = "" if isinstance(value, dict) else f"{value!r} "
+        return f"{shown}{first['ctx']['error']}."
+    allowed, choices = list[str](), list[str]()
+    for detail in details:
+        context = detail.get("ctx", {})
+        text = ALLOWED.get(detail["type"], "{msg}").format(msg=detail["msg"], **context)
+        allowed.append(text.replace("'", ""))
+        choices += findall("'(.*?)'", context.get("expected", ""))
+    unique = " or ".join(dict.fromkeys(allowed))
+    return f"{value!r} must be {unique}.{did_you_mean(value, choices)}"
+
+
+def _known_keys(groups: list[int | str], schema: Any, values: Any) -> list[str]:
+    for group in groups:
+        schema, values = schema.model_fields[group].annotation, values[group]
+    if schema is DataConfig:
+        schema = _import_source(values["_target_"])
+    return list(schema.model_fields)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -21,17 +20,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from .errors import UserError
-
-# options of features that a project may lack
-FEATURES = Path(__file__).with_name("features.toml")
-ANSWERS = ".copier-answers.yml"
+from .errors import FEATURES, UserError, replacement
 
 log = logging.getLogger(__name__)
-
-
-class JobError(Exception):
-    """A job of a multirun failed; its message has been shown."""
 
 
 def launch(main: Callable[[], None]) -> None:
@@ -49,9 +40,10 @@ def launch(main: Callable[[], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a traceback
     try:
         main()
-    except JobError:
+    except UserError:  # of a job of a multirun, which has said why
         sys.exit(1)
-    except (HydraException, OmegaConfBaseException) as error:
+    # Hydra raises ValueError where an option is neither a name nor a list
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         print(f"Error: {_composition_error(error)}", file=sys.stderr)
         sys.exit(1)
 
@@ -62,7 +54,7 @@ def report_errors() -> Iterator[None]:
 
     Raises:
         SystemExit: with code 1, in a single run.
-        JobError: in a multirun, so that Hydra goes on with the next job.
+        UserError: in a multirun, so that Hydra goes on with the next job.
     """
     try:
         yield
@@ -71,10 +63,13 @@ def report_errors() -> Iterator[None]:
             log.error("Error: %s", error)
         else:
             message = shorten(str(error), 500, placeholder=" ...")
-            log.error("Error: %s: %s%s", type(error).__name__, message, _log_file())
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, logging.FileHandler):
+                    message += f"\nThe traceback is in {handler.baseFilename}"
+            log.error("Error: %s: %s", type(error).__name__, message)
         log.debug("Traceback of the error above", exc_info=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            raise JobError from error
+            raise UserError from error
         sys.exit(1)
 
 
@@ -110,19 +105,19 @@ def refuse_other_overrides(key: str) -> None:
 def _help(script: Path) -> str:
     """Describe a command, and list the groups of ``conf/`` with their options."""
     docstring = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-    lines = [docstring.splitlines()[0], "", "Groups, set with group=option:"]
-    for group in sorted(script.parent.glob("conf/*/")):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        if options:
-            lines.append(f"  {group.name:12} {', '.join(options)}")
-    name = script.name
-    lines += [
+    lines = [
+        docstring.splitlines()[0],
         "",
-        "Every key can be set with group.key=value:",
-        f"  python {name} --cfg job      print all keys and their values",
-        f"  python {name} -m key=1,2     run once with each value",
-        f"  python {name} --hydra-help   flags of Hydra",
+        "Groups, set with group=option or, for no option, group=[]:",
     ]
+    for group in sorted(script.parent.glob("conf/*/")):
+        if options := sorted(path.stem for path in group.glob("*.yaml")):
+            lines.append(f"  {group.name:12} {', '.join(options)}")
+    lines.append(f"""
+Every key can be set with group.key=value:
+  python {script.name} --cfg job      print all keys and their values
+  python {script.name} -m key=1,2     run once with each value
+  python {script.name} --hydra-help   flags of Hydra""")
     return "\n".join(lines)
 
 
@@ -130,34 +125,17 @@ def _composition_error(error: Exception) -> str:
     """Explain why a config does not compose."""
     if isinstance(error.__cause__, UserError):
         return str(error.__cause__)
-    script = Path(sys.argv[0])
+    known = tomllib.loads(FEATURES.read_text(encoding="utf-8"))
     for argument in sys.argv[1:]:
         group, _, options = argument.lstrip("+").partition("=")
+        if hint := replacement(group):
+            return f"{group}: unknown key.{hint}"
         for option in options.strip("[]").split(","):
-            name = f"{group}/{option.strip()}"
-            feature = _feature_of(name)
-            if feature and not script.with_name("conf").joinpath(f"{name}.yaml").is_file():
-                add = _how_to_add(feature, script)
-                return f"{argument} belongs to the feature {feature}. {add}"
+            if feature := known["missing"].get(f"{group}/{option.strip()}"):
+                features = ", ".join([*known["features"], feature])
+                return (
+                    f"{argument} belongs to the feature {feature}. Add it with: "
+                    f"copier update --vcs-ref=:current: --data 'features=[{features}]'"
+                )
     message = " ".join(str(error).split()).split("Config search path")[0]
-    return f"{message}\n`python {script} --cfg job` prints every key."
-
-
-def _feature_of(option: str) -> str | None:
-    options: dict[str, str] = tomllib.loads(FEATURES.read_text(encoding="utf-8"))["options"]
-    return options.get(option)
-
-
-def _how_to_add(feature: str, script: Path) -> str:
-    answers = script.with_name(ANSWERS)
-    answered: Any = OmegaConf.load(answers) if answers.is_file() else {}
-    features = ", ".join([*answered.get("features", []), feature])
-    return f"Add it with: copier update --vcs-ref=:current: --data 'features=[{features}]'"
-
-
-def _log_file() -> str:
-    """Return a second line that names the log file, if there is one."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            return f"\nThe traceback is in {handler.baseFilename}"
-    return ""
+    return f"{message}\n`python {sys.argv[0]} --cfg job` prints every key."

@@ -9,13 +9,12 @@ from typing import Any, TypeAlias
 import pandas as pd
 from darts import TimeSeries
 
-from .config import QuantileConfig, TrainConfig, read_train_config
-from .data import Panel, Scalers, Split, Steps, load_data, split_data
+from .config import QuantileConfig, TrainConfig, check_config
+from .data import Panel, Scalers, Split, load_data, split_data
 from .data.files import FileSource, load_frame
 from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
-from .evaluation.forecast import FutureForecast, forecast
-from .evaluation.inference import Calibration
+from .evaluation.forecast import as_series, forecast
 from .loading.hardware import resolve_accelerator
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
@@ -39,12 +38,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto") -> "Run":
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run of ``train.py``.
-
-    Attributes:
-        folder: where its files are.
-        accelerator: what it forecasts on: auto, cpu, cuda or mps.
-    """
+    """A finished run of ``train.py`` in a folder; ``load_run`` describes the accelerator."""
 
     folder: Path
     accelerator: str = "auto"
@@ -52,7 +46,7 @@ class Run:
     @cached_property
     def config(self) -> TrainConfig:
         """The config that the run was trained with."""
-        return read_train_config(self.folder / BUNDLE / CONFIG)
+        return check_config(self.folder / BUNDLE / CONFIG, TrainConfig)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -102,12 +96,12 @@ class Run:
         Raises:
             UserError: when the data does not fit the run, or is too short.
         """
-        horizon = horizon or self.config.horizon
-        panel = self._panel(data, horizon)
-        found = self.forecasts(panel, horizon, self.quantile_config(quantiles))
+        spec = self.backtest_spec(horizon, quantiles=quantiles)
+        panel = self._panel(data, spec.horizon)
+        found = forecast(self.bundle, panel, spec.horizon, spec.quantiles)
         if data is None or isinstance(data, pd.DataFrame):
-            return found.table()
-        series = found.to_series()
+            return found
+        series = as_series(found, panel, spec.horizon)
         return series[0] if isinstance(data, TimeSeries) else series
 
     def backtest(self, horizon: int | None = None, stride: int | None = None) -> Backtest:
@@ -122,7 +116,7 @@ class Run:
         """Load the data of the run, or newer data with the same columns.
 
         Args:
-            horizon: steps that will be forecast, for which calendar covariates are needed.
+            horizon: steps that will be forecast, for which ``data.covariates`` are needed.
             path: of other files; None for those of the run.
             future_path: a file in which the future covariates continue.
 
@@ -136,53 +130,31 @@ class Run:
         if path is not None:
             source = source.model_copy(update={"path": path})
         future = Path(future_path) if future_path is not None else None
-        return self._matching(load_data(source, ahead=self._ahead(horizon), future=future))
+        return self._matching(
+            load_data(source, ahead=steps_ahead(self.model, horizon), future=future)
+        )
 
     def split(self, data: Panel, horizon: int) -> tuple[Panel, Split]:
         """Divide data as in the training, for test forecasts of ``horizon`` steps."""
-        return split_data(
-            data,
-            self.config.data,
-            horizon + self.model.output_chunk_shift,
-            train_length=self.model.input_chunk_length,
-        )
-
-    def quantile_config(
-        self, levels: list[float] | None = None, num_samples: int | None = None
-    ) -> QuantileConfig:
-        """Return the quantiles of the run, with what is given in their place."""
-        own = self.config.quantile_config
-        return QuantileConfig(
-            levels=levels or own.levels, num_samples=num_samples or own.num_samples, seed=own.seed
-        )
+        steps = horizon + self.model.output_chunk_shift
+        return split_data(data, self.config.data, steps, train_length=self.model.input_chunk_length)
 
     def backtest_spec(
         self,
         horizon: int | None = None,
         stride: int | None = None,
-        quantiles: QuantileConfig | None = None,
+        quantiles: list[float] | None = None,
+        num_samples: int | None = None,
     ) -> BacktestSpec:
         """Return how the run is tested, with what is given in place of its own values."""
+        own = self.config
+        levels, samples = quantiles or own.quantiles, num_samples or own.num_samples
         return BacktestSpec(
-            horizon=horizon or self.config.horizon,
-            stride=stride or self.config.stride,
-            season_length=self.config.data.season_length,
-            quantiles=quantiles or self.quantile_config(),
+            horizon=horizon or own.horizon,
+            stride=stride or own.stride,
+            season_length=own.data.season_length,
+            quantiles=QuantileConfig(levels=levels, num_samples=samples, seed=own.seed),
         )
-
-    def forecasts(
-        self,
-        data: Panel,
-        horizon: int,
-        quantiles: QuantileConfig,
-        calibration: Calibration | None = None,
-        numbers: Steps | None = None,
-    ) -> FutureForecast:
-        """Forecast as ``forecast`` does, from and to the types that the commands use."""
-        return forecast(self.bundle, data, horizon, quantiles, calibration, numbers)
-
-    def _ahead(self, horizon: int) -> int:
-        return steps_ahead(self.model, horizon)
 
     def _matching(self, data: Panel) -> Panel:
         data = self.bundle.match(data, drop=self.config.data.short_series == "drop")
@@ -201,7 +173,8 @@ class Run:
             return self.load_data(horizon)
         if isinstance(data, pd.DataFrame):
             if isinstance(self.config.data, FileSource):
-                return self._matching(load_frame(self.config.data, data, self._ahead(horizon)))
+                ahead = steps_ahead(self.model, horizon)
+                return self._matching(load_frame(self.config.data, data, ahead))
             data = TimeSeries.from_dataframe(data)
         if not isinstance(data, Panel):
             series = [data] if isinstance(data, TimeSeries) else list(data)

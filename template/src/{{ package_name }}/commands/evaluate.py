@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ..config import EvaluateConfig, build, build_all, command_config
+from ..config import EvaluateConfig, build, check_config
 from ..evaluation.backtest import backtest
 from ..evaluation.plots import draw_metric_by_step, save_png
 from ..evaluation.results import RunResults, describe_backtest, summary, write_results
@@ -13,19 +13,15 @@ from ..runs.folder import shown
 
 
 def evaluate(composed: DictConfig) -> None:
-    """Run the command.
-
-    Args:
-        composed: the config as Hydra composed it.
+    """Run the command on the config that Hydra composed.
 
     Raises:
         UserError: when the config, the run or the data is not usable.
     """
-    config = command_config(composed, EvaluateConfig)
+    config = check_config(composed, EvaluateConfig)
     folder = Path(config.paths.output_dir)
     run = load_run(config.run, config.accelerator)
-    quantiles = run.quantile_config(config.quantiles, config.num_samples)
-    spec = run.backtest_spec(config.horizon, config.stride, quantiles)
+    spec = run.backtest_spec(config.horizon, config.stride, config.quantiles, config.num_samples)
     data, split = run.split(run.load_data(spec.horizon, config.data_path), spec.horizon)
     if config.backtest is None:
         tested = backtest(run.bundle, data, split, spec)
@@ -38,7 +34,7 @@ def evaluate(composed: DictConfig) -> None:
         folder=folder,
         run_dir=run.folder,
         record=run.record,
-        title=describe_backtest(run.config.model["_target_"], run.config.data.title, tested),
+        title=describe_backtest(run.config, tested),
         data=data,
         backtest=tested,
         metric_names=config.metrics or run.config.metrics,
@@ -46,7 +42,7 @@ def evaluate(composed: DictConfig) -> None:
     write_results(results)
     by_step = results.metrics.by_step
     save_png(draw_metric_by_step(by_step, results.metric_names[0]), folder / "metrics_by_step.png")
-    for step in build_all(config.after_run).values():
+    for step in build(config.after_run).values():
         step(results)
     print(f"{results.title} by {shown(run.folder)}")
     print(summary(results))

@@ -6,15 +6,15 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ..cli import refuse_other_overrides
-from ..config import build, build_all, read_train_config, train_config
-from ..data import fingerprint
-from ..evaluation.backtest import BacktestSpec, backtest
+from ..config import TrainConfig, build, check_config
+from ..data import IN_MEMORY, fingerprint
+from ..evaluation.backtest import backtest
 from ..evaluation.results import RunResults, describe_backtest, summary, write_results
 from ..loading.batch_cost import GATHERED
 from ..loading.hardware import detect_hardware
 from ..loading.plan import plan_loader
 from ..modeling.build import build_model
-from ..modeling.bundle import load_bundle, load_weights, save_bundle
+from ..modeling.bundle import load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
 from ..run import Run
@@ -34,10 +34,7 @@ from ..runs.record import StageTimer, run_record
 
 
 def train(composed: DictConfig) -> None:
-    """Run the command.
-
-    Args:
-        composed: the config as Hydra composed it.
+    """Run the command on the config that Hydra composed.
 
     Raises:
         UserError: when the config, the data or the run to resume is not usable.
@@ -46,10 +43,10 @@ def train(composed: DictConfig) -> None:
     resumed = composed.resume is not None
     if resumed:
         refuse_other_overrides("resume")
-        config = read_train_config(run_dir / CONFIG)
+        config = check_config(run_dir / CONFIG, TrainConfig)
         check_unfinished(run_dir, config.paths.output_dir)
     else:
-        config = train_config(composed)
+        config = check_config(composed, TrainConfig)
     hardware = detect_hardware(config.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
     plan_loader(config.dataloader, hardware, GATHERED)
@@ -64,7 +61,7 @@ def train(composed: DictConfig) -> None:
     if config.finetune is not None and point is None:
         source = Run(find_run(config.finetune, "finetune"))
         load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
-    with build(config.storage).open(run_dir) as storage:
+    with (build(config.storage) or IN_MEMORY).open(run_dir) as storage:
         prepared = prepare_data(model, config, storage)
         digest = fingerprint(prepared.data)
         check_same_data(run_dir, digest)
@@ -77,18 +74,15 @@ def train(composed: DictConfig) -> None:
         timer.end("fit")
 
         # the test runs on what was saved, so a bundle that does not load shows at once
-        target = config.model["_target_"]
-        bundle = load_bundle(run_dir / BUNDLE, target, hardware.accelerator)
-        spec = BacktestSpec(
-            config.horizon, config.stride, config.data.season_length, config.quantile_config
-        )
-        tested = backtest(bundle, prepared.data, prepared.split, spec, storage)
+        run = Run(run_dir, hardware.accelerator)
+        tested = backtest(run.bundle, prepared.data, prepared.split, run.backtest_spec(), storage)
         timer.end("evaluate")
+    loader = {name: asdict(choice) for name, choice in plan.items()}
     results = RunResults(
         folder=run_dir,
         run_dir=run_dir,
-        record=run_record(config.seed, asdict(plan), digest, timer.seconds),
-        title=describe_backtest(target, config.data.title, tested),
+        record=run_record(config.seed, digest, timer.seconds, loader),
+        title=describe_backtest(config, tested),
         data=prepared.data,
         backtest=tested,
         metric_names=config.metrics,
@@ -96,7 +90,7 @@ def train(composed: DictConfig) -> None:
     )
     write_results(results)
     write_json(run_dir / RECORD, results.record)
-    for step in build_all(config.after_run).values():
+    for step in build(config.after_run).values():
         step(results)
     print(summary(results))
     print(f"Saved in {shown(run_dir)}")

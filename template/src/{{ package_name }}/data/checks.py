@@ -1,7 +1,7 @@
 """Collects everything that is wrong with a data source, and refuses it with all of it at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import UserError
@@ -33,41 +33,37 @@ class Problem:
 
     def text(self, several: bool) -> str:
         """Return the problem in one line, which names series if the data has several."""
-        named = several and len(self.series) > 0
+        head, details = self.what, self.places[:1]
+        named = several and self.series
         if self.count:
             head = f"{self.count} {self.what}{'s' if self.count > 1 else ''}"
-            details = [_some(self.places, self.count, ", ")]
+            details = [shown(self.places, self.count)]
             if named:
                 counts = [f"{name}: {count}" for name, count in self.series.items()]
-                details.append(f"series {_some(counts, len(counts), ', ')}")
+                details.append(f"series {shown(counts, len(counts))}")
         elif named:
             head = f"{self.what} in {len(self.series)} series"
-            texts = list(self.series)
+            details = [shown(list(self.series), len(self.series))]
             if self.places:
-                texts = [f"{name}: {it}" for name, it in zip(texts, self.places, strict=False)]
-            details = [_some(texts, len(self.series), "; " if self.places else ", ")]
-        else:
-            head, details = self.what, self.places[:1]
-        shown = "; ".join(filter(None, details))
+                pairs = zip(self.series, self.places, strict=False)
+                texts = [f"{name}: {place}" for name, place in pairs]
+                details = [shown(texts, len(self.series), "; ")]
         subject = f"{self.subject}: " if self.subject else ""
-        return f"{subject}{head}{f' ({shown})' if shown else ''}. {self.remedy}".rstrip()
+        where = "; ".join(filter(None, details))
+        return f"{subject}{head}{f' ({where})' if where else ''}. {self.remedy}"
 
 
 class DataError(UserError):
-    """Data that cannot be used.
-
-    Attributes:
-        problems: everything that is wrong with it.
-    """
+    """Data that cannot be used, because of ``problems``."""
 
     def __init__(self, source: str, problems: Sequence[Problem], several: bool) -> None:
         """Make the message: one line for one problem, otherwise a line for each."""
         self.problems = list(problems)
-        lines = [problem.text(several) for problem in problems]
-        if len(lines) > 1:
+        lines = [problem.text(several) for problem in problems[:PROBLEMS]]
+        if len(problems) > 1:
             lines.insert(0, f"{len(problems)} problems")
         if len(problems) > PROBLEMS:
-            lines[PROBLEMS + 1 :] = [f"and {len(problems) - PROBLEMS} more"]
+            lines.append(f"and {len(problems) - PROBLEMS} more")
         super().__init__(f"{source}: " + "\n- ".join(lines))
 
 
@@ -91,14 +87,17 @@ class Problems:
         *,
         subject: str = "",
         count: int = 0,
-        series: Mapping[str, int] | None = None,
+        series: Mapping[str, int] | Iterable[str] = (),
         places: Sequence[str] = (),
     ) -> None:
-        """Add a problem, or more occurrences of a known one; see ``Problem`` for the arguments."""
+        """Add a problem, or more occurrences of a known one; see ``Problem`` for the arguments.
+
+        ``series`` has a count for each name, or a name for each occurrence.
+        """
         key = subject, what, remedy
         problem = self._found.setdefault(key, Problem(*key))
         problem.count += count
-        problem.series.update(series or {})
+        problem.series.update(series)
         problem.places.extend(places[: PLACES - len(problem.places)])
 
     def __bool__(self) -> bool:
@@ -111,8 +110,8 @@ class Problems:
             raise DataError(self._source, list(self._found.values()), self.several)
 
 
-def _some(texts: Sequence[str], count: int, separator: str) -> str:
-    """Join the first texts, and add how many of ``count`` are not shown."""
-    shown = separator.join(texts[:PLACES])
-    rest = count - min(PLACES, len(texts))
-    return f"{shown} and {rest} more" if shown and rest > 0 else shown
+def shown(texts: Sequence[str], count: int, separator: str = ", ", most: int = PLACES) -> str:
+    """Join ``most`` of the texts, and add how many of ``count`` are not shown."""
+    joined = separator.join(texts[:most])
+    rest = count - min(most, len(texts))
+    return f"{joined} and {rest} more" if joined and rest > 0 else joined

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,22 +25,12 @@ ROLES = ("targets", "past_covariates", "future_covariates", "sample_weight")
 BATCH = 1 << 21
 
 
-class Storage(Protocol):
-    """Makes the arrays that hold the values of many series, one series after the other."""
-
-    def array(self, name: str, rows: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
-        """Return a new array of shape (rows, width) to write to."""
-
-    def finish(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return an array that was written to, now for reading only."""
-
-
-class InMemory:
-    """Keeps arrays in memory."""
+class Storage:
+    """Makes the arrays that hold the values of many series; this one keeps them in memory."""
 
     @contextmanager
-    def open(self, folder: Path) -> Iterator[Storage]:
-        """Yield the storage; nothing is written to ``folder``."""
+    def open(self, folder: Path) -> Iterator["Storage"]:
+        """Yield the storage, whose files, if it has any, lie in ``folder``."""
         yield self
 
     def array(self, name: str, rows: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
@@ -47,12 +38,12 @@ class InMemory:
         return np.empty((rows, width), dtype)
 
     def finish(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return the array, now for reading only."""
+        """Return an array that was written to, now for reading only."""
         array.flags.writeable = False
         return array
 
 
-IN_MEMORY = InMemory()
+IN_MEMORY = Storage()
 
 
 @dataclass(frozen=True)
@@ -96,6 +87,12 @@ class SeriesArray:
         first = int(self.first[number])
         return self.values[first : first + int(self.length[number])]
 
+    def as_one_series(self) -> "SeriesArray":
+        """Return the values of all series, one after the other, as those of a single one."""
+        values = np.concatenate([self.of(number) for number in range(len(self.length))])
+        zero = np.array([0])
+        return SeriesArray(values, zero, np.array([len(values)]), zero, self.components)
+
     def batches(self) -> Iterator[tuple[Steps, Array]]:
         """Yield numbers of series that are equally long, and their values.
 
@@ -119,16 +116,18 @@ class SeriesArray:
     def map(
         self,
         function: Callable[[Steps, Array], Array],
-        storage: Storage = IN_MEMORY,
-        name: str = "values",
-        dtype: DTypeLike | None = None,
+        components: list[str],
+        dtype: DTypeLike,
+        storage: Storage,
+        name: str,
     ) -> "SeriesArray":
         """Return the results of a function of ``batches``, in a new array of ``storage``."""
-        rows = int(self.length.sum())
-        array = storage.array(name, rows, self.values.shape[1], dtype or self.values.dtype)
-        new = replace(self, values=array, first=np.cumsum(self.length) - self.length)
+        width = len(components)
+        array = storage.array(name, int(self.length.sum()), width, dtype)
+        first = np.cumsum(self.length) - self.length
+        new = replace(self, values=array, first=first, components=components)
         for numbers, values in self.batches():
-            array[new.rows(numbers)] = function(numbers, values).reshape(-1, array.shape[1])
+            array[new.rows(numbers)] = function(numbers, values).reshape(-1, width)
         return replace(new, values=storage.finish(array))
 
 
@@ -175,29 +174,26 @@ class Panel:
         """
         series = [targets] if isinstance(targets, TimeSeries) else list(targets)
         if names is None:
-            one = [str(series[0].components[0])]
             numbered = [f"series_{number:04d}" for number in range(len(series))]
-            names = one if len(series) == 1 else numbered
-        groups = dict(
-            zip(ROLES, (series, past_covariates, future_covariates, sample_weight), strict=True)
+            names = numbered if len(series) > 1 else [str(series[0].components[0])]
+        groups = zip(
+            ROLES, (series, past_covariates, future_covariates, sample_weight), strict=True
         )
-        given = {role: list(group) for role, group in groups.items() if group is not None}
+        given = {role: list(group) for role, group in groups if group is not None}
         everyone = [one for group in given.values() for one in group]
-        freq, names = series[0].freq, list(names)
-        if other := next((one for one in everyone if one.freq != freq), None):
-            raise UserError(
-                f"Series have different frequencies: {series[0].freq_str} and {other.freq_str}. "
-                "Resample them to one."
-            )
+        freq = series[0].freq
+        for other in everyone:
+            if other.freq != freq:
+                raise UserError(
+                    f"Series have different frequencies: {series[0].freq_str} and "
+                    f"{other.freq_str}. Resample them to one."
+                )
         first = min(one.start_time() for one in everyone)
         times = generate_index(first, end=max(one.end_time() for one in everyone), freq=freq)
-        arrays = {
-            role: _concatenate(group, times, names, role.replace("_", " "))
-            for role, group in given.items()
-        }
+        arrays = {role: _concatenate(group, times, names, role) for role, group in given.items()}
         static = [one.static_covariates for one in series if one.static_covariates is not None]
         table = pd.concat(static, ignore_index=True) if len(static) == len(series) else None
-        return cls(names, times, **arrays, static_covariates=table)
+        return cls(list(names), times, **arrays, static_covariates=table)
 
     @property
     def roles(self) -> dict[str, SeriesArray]:
@@ -212,7 +208,7 @@ class Panel:
 
     def with_roles(self, arrays: Mapping[str, SeriesArray]) -> "Panel":
         """Return the panel with other arrays for some roles."""
-        return replace(self, **{role: arrays.get(role, getattr(self, role)) for role in ROLES})
+        return replace(self, **dict[str, Any](arrays))
 
     def select(self, numbers: Sequence[int] | Steps) -> "Panel":
         """Return the series with these numbers, in this order."""
@@ -231,17 +227,17 @@ class Panel:
     def to_series(self, role: str = "targets") -> list[TimeSeries]:
         """Return all series of a role, whose values are not copied."""
         array: SeriesArray = getattr(self, role)
-        static, each = self.static_covariates, self.static_rows
+        static = self.static_covariates if role == "targets" else None
         # as objects: Darts iterates over them, which is slow with pandas' strings
         components = pd.Index(array.components, dtype=object)
-        # many series share their times, and slicing an index is slow
-        known: dict[tuple[int, int], pd.Index] = {}
+        # slicing an index is slow, and many series share their times
+        times_between = cache(lambda start, stop: self.times[start:stop])
         found = []
-        for number, key in enumerate(zip(array.start.tolist(), array.stop.tolist(), strict=True)):
-            times = known.setdefault(key, self.times[slice(*key)])
-            own = None
-            if static is not None and role == "targets":
-                own = static[number * each : (number + 1) * each].reset_index(drop=True)
+        for number, place in enumerate(zip(array.start, array.stop, strict=True)):
+            times, own = times_between(*place), None
+            if static is not None:
+                row = number * self.static_rows
+                own = static[row : row + self.static_rows].reset_index(drop=True)
             values = array.of(number)
             found.append(
                 TimeSeries(times, values, components=components, static_covariates=own, copy=False)
@@ -251,13 +247,8 @@ class Panel:
     def position(self, time: str | int, key: str, side: Literal["left", "right"] = "left") -> int:
         """Return the first position on the axis at or after a time, or after it (``right``).
 
-        Args:
-            time: a date such as 2018-02-20T23:00, or a number.
-            key: the setting that holds ``time``, for messages.
-            side: as in ``numpy.searchsorted``.
-
         Raises:
-            UserError: if ``time`` is not a time of the data's type.
+            UserError: naming the setting ``key`` if its ``time`` is not of the data's type.
         """
         dates = isinstance(self.times, pd.DatetimeIndex)
         try:
@@ -288,14 +279,8 @@ def fingerprint(panel: Panel) -> str:
             times = panel.times.to_numpy()[positions]
             kind = "<M8[us]" if times.dtype.kind == "M" else "<i8"
             digest.update(times.astype(kind).tobytes())
-        # rows of consecutive series are hashed together
-        apart = np.flatnonzero(np.diff(array.first) != array.length[:-1]) + 1
-        begins = array.first[np.r_[0, apart]]
-        ends = (array.first + array.length)[np.r_[apart - 1, -1]]
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-            for row in range(begin, end, step := max(1, BATCH // array.values.shape[1])):
-                rows = array.values[row : min(row + step, end)]
-                digest.update(np.ascontiguousarray(rows, dtype="<f8").data)
+        for _, values in array.batches():
+            digest.update(np.ascontiguousarray(values, dtype="<f8").data)
     if panel.static_covariates is not None:
         digest.update(panel.static_covariates.to_csv(lineterminator="\n").encode())
     return digest.hexdigest()
@@ -307,17 +292,17 @@ def show_time(time: object) -> str:
 
 
 def _concatenate(
-    group: Sequence[TimeSeries], times: pd.Index, names: Sequence[str], role: str
+    group: list[TimeSeries], times: pd.Index, names: Sequence[str], role: str
 ) -> SeriesArray:
-    components: Any = [str(name) for name in group[0].components]
-    if other := next((one for one in group if one.n_components != len(components)), None):
-        raise UserError(
-            f"{role}: all series must have the same components, not {components} and "
-            f"{list(other.components)}."
-        )
+    components, role = [str(name) for name in group[0].components], role.replace("_", " ")
+    for other in group:
+        if other.n_components != len(components):
+            raise UserError(
+                f"{role}: all series must have the same components, not {components} and "
+                f"{list(other.components)}."
+            )
     start = times.get_indexer([one.start_time() for one in group])
-    if (apart := np.flatnonzero(start < 0)).size:
-        number = int(apart[0])
+    for number in np.flatnonzero(start < 0)[:1]:
         raise UserError(
             f"{role} of {names[number]!r}: the time steps ({group[number].start_time()}, every "
             f"{group[number].freq_str}) are not aligned with the other series, which start at "

@@ -66,54 +66,42 @@ def split_data(
     train_length: int = 1,
     output_length: int = 1,
 ) -> tuple[Panel, Split]:
-    """Divide every series, and check that each part is long enough.
+    """Divide every series, and return those whose parts are long enough, and their division.
 
     Args:
         panel: the series.
-        config: ``validation_size`` and ``test_size`` as fractions or steps, or
-            ``validation_start`` and ``test_start`` as times; ``season_length``, which the baseline
-            repeats; ``short_series``, whether to refuse or drop series that are too short.
+        config: how they are divided, and whether short ones are refused or dropped.
         horizon: steps of one test forecast.
         train_length: steps that the model needs to see at least one training window.
         output_length: steps that a validation window predicts.
 
-    Returns:
-        The series that are long enough, and their division.
-
     Raises:
         UserError: if series are too short, or a start is not a time of the data's type.
     """
-    split, targets, season = divide(panel, config), panel.targets, config.season_length
-    train = split.train_end - targets.start
-    validation, test = split.test_start - split.train_end, targets.stop - split.test_start
-    # each of shape (series,), with what to say about a series
+    split, targets = divide(panel, config), panel.targets
+    train, test = split.train_end - targets.start, targets.stop - split.test_start
+    validation = split.test_start - split.train_end
+    # there may be no validation part
+    validated = np.where(validation > 0, validation, output_length)
+    baseline = "the baseline repeats a season of %d (data.season_length)"
+    # steps of each series, how many it needs, and what to say if it has fewer
     rules = [
-        (
-            train < train_length,
-            train,
-            f"%d remain for training, but one window needs {train_length}",
-        ),
-        (
-            train < season,
-            train,
-            f"%d remain for training, but the baseline repeats a season of {season} "
-            "(data.season_length)",
-        ),
-        (
-            (validation > 0) & (validation < output_length),
-            validation,
-            f"the validation part has %d, but one window predicts {output_length}",
-        ),
-        (test < horizon, test, f"the test part has %d, but one forecast needs {horizon}"),
+        (train, train_length, "%d remain for training, but one window needs %d"),
+        (train, config.season_length, f"%d remain for training, but {baseline}"),
+        (validated, output_length, "the validation part has %d, but one window predicts %d"),
+        (test, horizon, "the test part has %d, but one forecast needs %d"),
     ]
-    short = np.any([wrong for wrong, _, _ in rules], axis=0)
+    short = np.any([steps < needed for steps, needed, _ in rules], axis=0)
     if not short.any():
         return panel, split
     reasons = []
     for number in np.flatnonzero(short)[:_NAMED]:
-        steps, reason = next((part, text) for wrong, part, text in rules if wrong[number])
-        name, length = panel.names[number], targets.length[number]
-        reasons.append(f"{name}, {length} steps: {reason % steps[number]}")
+        broken = [
+            text % (steps[number], needed)
+            for steps, needed, text in rules
+            if steps[number] < needed
+        ]
+        reasons.append(f"{panel.names[number]}, {targets.length[number]} steps: {broken[0]}")
     message = f"{short.sum()} of {len(short)} series too short"
     if config.short_series == "refuse" or short.all():
         raise UserError(
@@ -152,26 +140,23 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
     only component is called ``value``.
     """
     targets, columns = panel.targets, panel.targets.components
-    several, width = len(panel.names) > 1, len(columns)
+    rows, width = targets.values.shape
+    values = storage.array("targets", width * rows, 1, targets.values.dtype)
+    # one column after the other
+    values.reshape(width, rows)[:] = targets.values.T
     numbers = np.repeat(np.arange(len(panel.names)), width)
-    length = targets.length[numbers]
-    new = SeriesArray(
-        values=storage.array("targets", int(length.sum()), 1, targets.values.dtype),
-        first=np.cumsum(length) - length,
-        length=length,
-        start=targets.start[numbers],
-        components=["value"],
-    )
-    for batch, values in targets.batches():
-        rows = new.rows((batch[:, None] * width + np.arange(width)).ravel())
-        new.values[rows, 0] = values.transpose(0, 2, 1).ravel()
+    place = targets.select(numbers)
+    first = place.first + np.tile(np.arange(width) * rows, len(panel.names))
     found = panel.select(numbers)
     static = found.static_covariates
     if static is not None and panel.static_rows == width > 1:
         static = panel.static_covariates
     names = [
-        f"{name} {column}" if several else column for name in panel.names for column in columns
+        f"{name} {column}" if len(panel.names) > 1 else column
+        for name in panel.names
+        for column in columns
     ]
+    new = replace(place, values=values, first=first, components=["value"])
     return replace(found, names=names, targets=new, static_covariates=static)
 
 

@@ -1,6 +1,6 @@
 """The time axis: the regular steps on which the rows of all files are placed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from .checks import PLACES, Problems
-from .panel import Steps, show_time
+from .panel import SeriesArray, Steps, Storage, show_time
 
 # number of a series, position of a time, or row of the panel: there is none
 NOWHERE = -1
+NO_ROWS = np.empty(0, np.int64)
 # share of the steps of a series that may be missing: beyond it, one of its times is wrong
 MOST_MISSING = 0.99
 # steps of the longest time axis
@@ -30,49 +31,55 @@ class Timeline:
     Attributes:
         axis: all times, with a frequency.
         start: position on the axis of the first step of each series, shape (series,).
-        length: steps of each series.
+        length: steps of each series; 0 if almost all of them are missing.
         first: row of its first step in the panel.
         merged: how many rows of the files were one too many for their time.
     """
 
     def __init__(
-        self, series: NDArray[np.int32], times: NDArray[Any], count: int, frequency: str | None
+        self,
+        series: NDArray[np.int32],
+        times: NDArray[Any],
+        count: int,
+        frequency: str | None,
+        storage: Storage,
     ) -> None:
         """Find the axis, and place the rows on it.
 
         Args:
             series: number of the series of each row, or ``NOWHERE``, shape (rows,).
-            times: datetime64 or int64, shape (rows,). Its memory is used for other numbers.
+            times: datetime64 or int64, shape (rows,).
             count: number of series.
             frequency: of the axis; None: it is inferred.
+            storage: makes the array for the position of each row on the axis.
 
         Raises:
             UserError: if ``frequency`` is not a frequency of these times.
         """
         self._series, self._frequency = series, frequency
-        # from here on, the position of each row on the axis
-        ticks = self._positions = times.view(np.int64)
+        ticks = times.view(np.int64)
         parts = [slice(row, row + ROWS) for row in range(0, len(ticks), ROWS)]
         some = [pl.Series(ticks[part][series[part] != NOWHERE]).unique() for part in parts]
         distinct = np.unique(np.concatenate([values.to_numpy() for values in some]))
         index = pd.Index(distinct.view(times.dtype))
         self.axis = _find_axis(index, frequency, series, times)
         on_axis = self.axis.get_indexer(index)
-        # to report the times that are not on it
-        self._times = times.copy() if (on_axis == NOWHERE).any() else None
+        kind = np.int32 if len(self.axis) < 2**31 else np.int64
+        positions = self._positions = storage.array("positions", len(ticks), 1, kind)[:, 0]
 
-        last = np.full(count, NOWHERE)
+        self.start, last = np.full(count, len(self.axis)), np.full(count, NOWHERE)
+        # rows of each series, and those of them that are on the axis
         self._count, self._placed = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self.start = np.full(count, len(self.axis))
         for part in parts:
             known = series[part] != NOWHERE
             self._count += np.bincount(series[part][known], minlength=count)
-            found = np.searchsorted(distinct, ticks[part]).clip(max=len(distinct) - 1)
-            ticks[part] = np.where(known, on_axis[found], NOWHERE)
-            on = ticks[part] != NOWHERE
-            own, positions = series[part][on], ticks[part][on]
-            np.minimum.at(self.start, own, positions)
-            np.maximum.at(last, own, positions)
+            found = np.full(len(known), NOWHERE)
+            found[known] = on_axis[np.searchsorted(distinct, ticks[part][known])]
+            positions[part] = found
+            on = found != NOWHERE
+            own, placed = series[part][on], found[on]
+            np.minimum.at(self.start, own, placed)
+            np.maximum.at(last, own, placed)
             self._placed += np.bincount(own, minlength=count)
         length = np.maximum(last - self.start + 1, 0)
         self.length = np.where(length * (1 - MOST_MISSING) > self._placed, 0, length)
@@ -81,8 +88,11 @@ class Timeline:
         taken = np.zeros(int(self.length.sum()) + 1, bool)
         for part in parts:
             taken[self.rows(part)] = True
-        # in 32 bits, because the sum casts all of them at once
-        self._held = np.add.reduceat(taken, self.first, dtype=np.int32) * (self.length > 0)
+        # steps of each series that have rows
+        self._held = np.zeros(count, np.int64)
+        steps = SeriesArray(taken[:, None], self.first, self.length, self.start, [])
+        for numbers, values in steps.batches():
+            self._held[numbers] = values.sum(axis=(1, 2))
         self.merged = int((self._placed - self._held)[self.length > 0].sum())
 
     def rows(self, part: slice) -> Steps:
@@ -107,36 +117,43 @@ class Timeline:
         if keep == "mean":
             return np.unique(rows[again])
         self._positions[order[again if keep == "last" else again + 1]] = NOWHERE
-        return np.empty(0, np.int64)
+        return NO_ROWS
 
     def check(
-        self, names: Sequence[str], incomplete: set[int], duplicates: str, problems: Problems
+        self,
+        times: NDArray[Any],
+        names: Sequence[str],
+        incomplete: set[int],
+        duplicates: str,
+        problems: Problems,
     ) -> None:
-        """Add the problems of series whose times are not regular.
+        """Add the problems of series whose ``times`` are not regular.
 
-        For series of which some rows have no time, only times that are there twice are a problem.
+        ``incomplete`` are the series of which some rows have no time, with ``NOWHERE`` if some rows
+        have no series: only times that are there twice are a problem of these.
         """
-        wrong = (self._held < 3) | (self._count > self._placed)
-        if duplicates == "refuse":
-            wrong |= self._count > self._held
+        usable = self._held if duplicates == "refuse" else self._placed
+        wrong = (self._held < 3) | (self._count > usable)
         if self._frequency is None:
             wrong |= self._held < self.length
-        for number, times in self._times_of(np.flatnonzero(wrong)):
-            twice = times[times.duplicated()]
+        rows = np.flatnonzero(np.isin(self._series, np.flatnonzero(wrong)))
+        for number, group in pd.Series(times[rows]).groupby(self._series[rows]):
+            own = pd.Index(group).sort_values()
+            twice = own[own.duplicated()]
             if duplicates == "refuse" and len(twice):
                 problems.add(
                     "duplicate time",
                     "Keep one row each, set data.duplicates=first, last or mean, or set "
                     "data.series_column to the column that names series.",
                     count=len(twice),
-                    series={names[number]: len(twice)},
+                    series=[names[number]] * len(twice),
                     places=[show_time(time) for time in twice[:PLACES]],
                 )
-            elif number not in incomplete:
-                self._report(times.unique(), names[number], problems)
+            elif not incomplete & {number, NOWHERE}:
+                self._report(own.unique(), names[number], problems)
 
     def _report(self, times: pd.Index, name: str, problems: Problems) -> None:
-        """Add the problem of the times of one series."""
+        """Add the problem of the distinct times of one series."""
         positions = self.axis.get_indexer(times)
         outside = times[positions == NOWHERE]
         subject, count = f"data.frequency={self._frequency}", 0
@@ -144,17 +161,7 @@ class Timeline:
             subject, what = "", "too few rows for a time series"
             remedy = "Add rows (at least 3), or remove the series."
             places = [f"{len(times)} row{'s' if len(times) > 1 else ''}"]
-        elif self._frequency is not None and len(outside):
-            what, count = "unexpected time", len(outside)
-            remedy = "Correct these times, or set another frequency."
-            places = [show_time(time) for time in outside[:PLACES]]
-        elif self._frequency is not None:
-            what = "almost all times are missing"
-            remedy = "Correct the first or the last time, or set a longer data.frequency."
-            steps = positions[-1] - positions[0] + 1
-            first, last = show_time(times[0]), show_time(times[-1])
-            places = [f"{len(times)} rows for {steps} steps from {first} to {last}"]
-        else:
+        elif self._frequency is None:
             subject, what = "", "irregular step"
             dates = isinstance(self.axis, pd.DatetimeIndex)
             hint = "" if dates else " If these are dates, set data.time_format, such as %Y%m%d."
@@ -173,28 +180,26 @@ class Timeline:
             count, at = int(odd.sum()), int(odd.argmax())
             step = f"{show_time(times[at])} to {show_time(times[at + 1])}"
             places = [f"{step} instead of {_show_step(expected)}" if count else step]
-        problems.add(
-            what, remedy, subject=subject, count=count, series={name: count or 1}, places=places
-        )
-
-    def _times_of(self, numbers: Steps) -> Iterator[tuple[int, pd.Index]]:
-        """Yield the sorted times of some series, which may hold a time twice."""
-        if not len(numbers):
-            return
-        rows = np.flatnonzero(np.isin(self._series, numbers))
-        rows = rows[np.argsort(self._series[rows], kind="stable")]
-        bounds = np.searchsorted(self._series[rows], numbers[1:])
-        for number, own in zip(numbers.tolist(), np.split(rows, bounds), strict=False):
-            if self._times is not None:
-                yield number, pd.Index(self._times[own]).sort_values()
-            else:
-                yield number, self.axis[np.sort(self._positions[own])]
+        elif len(outside):
+            what, count = "unexpected time", len(outside)
+            remedy = "Correct these times, or set another frequency."
+            places = [show_time(time) for time in outside[:PLACES]]
+        else:
+            what = "almost all times are missing"
+            remedy = "Correct the first or the last time, or set a longer data.frequency."
+            steps = positions[-1] - positions[0] + 1
+            first, last = show_time(times[0]), show_time(times[-1])
+            places = [f"{len(times)} rows for {steps} steps from {first} to {last}"]
+        series = [name] * max(count, 1)
+        problems.add(what, remedy, subject=subject, count=count, series=series, places=places)
 
 
 def _find_axis(
     distinct: pd.Index, frequency: str | None, series: NDArray[np.int32], times: NDArray[Any]
 ) -> pd.Index:
     """Return a time axis from the first to the last of all distinct times."""
+    if distinct.empty:
+        return distinct
     first, last, dates = distinct[0], distinct[-1], isinstance(distinct, pd.DatetimeIndex)
     step: Any = frequency or _infer_step(distinct, series, times)
     try:

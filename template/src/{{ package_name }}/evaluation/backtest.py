@@ -1,6 +1,6 @@
 """A rolling-origin backtest of a model and the seasonal naive baseline over the same windows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
@@ -16,34 +16,14 @@ from .inference import Array, Calibration, Forecasts, Origins, forecast_bundle, 
 class BacktestSpec:
     """How a backtest is done.
 
-    Attributes:
-        horizon: steps of each forecast.
-        stride: steps between two forecasts.
-        season_length: steps of one season, for the baseline and for scaled errors.
-        quantiles: levels for a model with a likelihood, and how they are sampled.
+    Horizon, stride between two forecasts, and season (of the baseline and scaled errors) are
+    numbers of steps. The quantiles are for a model with a likelihood.
     """
 
     horizon: int
     stride: int
     season_length: int
     quantiles: QuantileConfig
-
-
-@dataclass(frozen=True)
-class TrainingScale:
-    """The scale of the training part of each series; arrays of shape (series, components).
-
-    Attributes:
-        deviation: standard deviation, 1 where it is zero.
-        naive_mae: mean absolute error of the seasonal naive forecast one season ahead, the divisor
-            of MASE (Hyndman and Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001); NaN where it
-            is zero up to rounding.
-        naive_mse: its mean squared error, the divisor of MSSE and RMSSE; NaN in the same places.
-    """
-
-    deviation: Array
-    naive_mae: Array
-    naive_mse: Array
 
 
 @dataclass(frozen=True)
@@ -55,8 +35,8 @@ class Backtest:
         origins: where the forecasts start.
         truth: observed values, shape (forecasts, horizon, components).
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
-        scale: of the training parts.
-        quantiles: of the model's forecasts by level, each shaped as ``truth``; None for a model
+        scale: what errors are divided by, as ``training_scale`` returns it.
+        quantiles: of the model's forecasts by level, each shaped as ``truth``; none for a model
             without a likelihood that was not calibrated. The model's forecast is the median.
         uncalibrated: the quantiles before calibration, if there were any.
         shift: steps that the model skips between the last known step and its forecast.
@@ -66,9 +46,9 @@ class Backtest:
     origins: Origins
     truth: Array
     forecasts: dict[str, Array]
-    scale: TrainingScale
-    quantiles: dict[float, Array] | None = None
-    uncalibrated: dict[float, Array] | None = None
+    scale: dict[str, Array]
+    quantiles: dict[float, Array] = field(default_factory=dict)
+    uncalibrated: dict[float, Array] = field(default_factory=dict)
     shift: int = 0
 
     @property
@@ -81,9 +61,23 @@ class Backtest:
         """Return the number of forecasts of each series, shape (series,)."""
         return self.origins.counts(len(self.names))
 
-    def of(self, series: int, window: int) -> int:
-        """Return the number of a forecast, given its position among those of its series."""
-        return int(np.flatnonzero(self.origins.series == series)[window])
+    @property
+    def starts(self) -> Steps:
+        """Return the position of the first step of each forecast, shape (forecasts,)."""
+        return self.origins.position + self.shift
+
+    def errors(self, forecast: str) -> Array:
+        """Return truth - forecast of ``model`` or ``baseline``, shaped as ``truth``."""
+        return self.truth - self.forecasts[forecast]
+
+    def standardised_errors(self, forecast: str) -> Array:
+        """Return ``errors``, divided by the standard deviation of the training part."""
+        return self.errors(forecast) / self.scale["deviation"][self.origins.series, None]
+
+    def mae(self, forecast: str) -> Array:
+        """Return the mean absolute error of each forecast, shape (forecasts,)."""
+        means: Array = np.abs(self.errors(forecast)).mean(axis=(1, 2))
+        return means
 
     def with_model(self, forecasts: Forecasts) -> "Backtest":
         """Return the backtest with forecasts of a model, from the same origins."""
@@ -130,19 +124,16 @@ def baseline_backtest(
             f"{data.names[number]}: the covariates end before the first test forecast of "
             f"{spec.horizon} steps does. Extend them, or shorten the horizon."
         )
-    origins = Origins.between(split.test_start, last, spec.stride)
-    steps = int(model.output_chunk_shift) + np.arange(spec.horizon)
+    origins, season = Origins.between(split.test_start, last, spec.stride), spec.season_length
+    shift = int(model.output_chunk_shift)
+    steps = shift + np.arange(spec.horizon)
     return Backtest(
         names=data.names,
         origins=origins,
         truth=values_at(data.targets, origins, steps),
-        forecasts={
-            "baseline": values_at(
-                data.targets, origins, steps % spec.season_length - spec.season_length
-            )
-        },
-        scale=training_scale(split.train(data.targets), spec.season_length),
-        shift=int(model.output_chunk_shift),
+        forecasts={"baseline": values_at(data.targets, origins, steps % season - season)},
+        scale=training_scale(split.train(data.targets), season),
+        shift=shift,
     )
 
 
@@ -156,21 +147,25 @@ def values_at(array: SeriesArray, origins: Origins, steps: Steps) -> Array:
     return values
 
 
-def training_scale(train: SeriesArray, season_length: int) -> TrainingScale:
-    """Return the scale of the training parts."""
+def training_scale(train: SeriesArray, season_length: int) -> dict[str, Array]:
+    """Return what errors are divided by, from the training parts; shapes (series, components).
+
+    ``deviation`` is the standard deviation, 1 where it is zero. ``mase``, ``msse`` and ``rmsse``
+    are the errors of the seasonal naive forecast one season ahead that divide these metrics
+    (Hyndman and Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001); NaN where they are zero up to
+    rounding.
+    """
     shape = len(train.length), len(train.components)
-    deviation, naive_mae, naive_mse = (np.zeros(shape) for _ in range(3))
+    deviation, mae, mse = np.ones(shape), np.full(shape, np.nan), np.full(shape, np.nan)
     for numbers, values in train.batches():
-        deviation[numbers] = values.std(axis=1, dtype=np.float64)
+        found = values.std(axis=1, dtype=np.float64)
+        deviation[numbers] = np.where(found > 0, found, 1.0)
+        if values.shape[1] <= season_length:
+            continue
         errors = np.subtract(values[:, season_length:], values[:, :-season_length], dtype=float)
-        if errors.shape[1]:
-            naive_mae[numbers] = np.abs(errors).mean(axis=1)
-            naive_mse[numbers] = np.square(errors).mean(axis=1)
+        absolute = np.abs(errors).mean(axis=1)
         # an exactly repeated season differs by a few units in the last place
-        rounding = 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=1)
-        naive_mae[numbers] = np.where(naive_mae[numbers] > rounding, naive_mae[numbers], np.nan)
-    return TrainingScale(
-        deviation=np.where(deviation > 0, deviation, 1.0),
-        naive_mae=naive_mae,
-        naive_mse=np.where(np.isnan(naive_mae), np.nan, naive_mse),
-    )
+        known = absolute > 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=1)
+        mae[numbers] = np.where(known, absolute, np.nan)
+        mse[numbers] = np.where(known, np.square(errors).mean(axis=1), np.nan)
+    return {"deviation": deviation, "mase": mae, "msse": mse, "rmsse": np.sqrt(mse)}

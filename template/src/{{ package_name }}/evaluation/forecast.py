@@ -1,7 +1,5 @@
 """Forecasts beyond the data: as tables, as series, and averaged over several runs."""
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import pandas as pd
 from darts import TimeSeries
@@ -10,52 +8,7 @@ from ..config import QuantileConfig
 from ..data import Panel, Steps
 from ..errors import UserError
 from ..modeling.bundle import Bundle
-from .inference import Array, Calibration, Forecasts, Origins, covariates_read, forecast_bundle
-
-
-@dataclass(frozen=True)
-class FutureForecast:
-    """One forecast of each series, in its original unit.
-
-    Attributes:
-        names: of the series.
-        components: of each of them.
-        times: a time axis.
-        start: position on it of the first step of each forecast, shape (series,).
-        values: the forecasts.
-    """
-
-    names: list[str]
-    components: list[str]
-    times: pd.Index
-    start: Steps
-    values: Forecasts
-
-    def table(self, several: bool | None = None) -> pd.DataFrame:
-        """Return the forecasts as one table, with the columns ``time``, components and quantiles.
-
-        A quantile is a column such as ``<component>_q0.1``; the median is the component itself.
-        With ``several`` series (None: if there are), the first column is ``series``.
-        """
-        count, horizon, _ = self.values.point.shape
-        steps = self.start[:, None] + np.arange(horizon)
-        columns: dict[str, Array] = {}
-        for number, component in enumerate(self.components):
-            columns[component] = self.values.point[..., number].ravel()
-            for level, values in (self.values.quantiles or {}).items():
-                if level != 0.5:
-                    columns[f"{component}_q{level:g}"] = values[..., number].ravel()
-        table = pd.DataFrame({"time": self.times[steps.ravel()], **columns})
-        if count > 1 if several is None else several:
-            table.insert(0, "series", np.repeat(self.names, horizon))
-        return table
-
-    def to_series(self) -> list[TimeSeries]:
-        """Return each forecast as a series, with the columns of ``table`` as components."""
-        table = self.table().set_index("time").drop(columns="series", errors="ignore")
-        parts = np.split(np.arange(len(table)), len(self.start))
-        freq = self.times.freq if isinstance(self.times, pd.DatetimeIndex) else self.times.step
-        return [TimeSeries.from_dataframe(table.iloc[rows], freq=freq) for rows in parts]
+from .inference import Calibration, Origins, covariates_read, forecast_bundle
 
 
 def forecast(
@@ -65,27 +18,48 @@ def forecast(
     quantiles: QuantileConfig,
     calibration: Calibration | None = None,
     numbers: Steps | None = None,
-) -> FutureForecast:
+) -> pd.DataFrame:
     """Forecast ``horizon`` steps after the end of every series, in the original unit.
 
     ``numbers`` are those of the series to forecast; None for all.
+
+    Returns:
+        A row for each step of each series. The columns are ``series``, if the data has several,
+        ``time``, and for each component its forecast and its quantiles, such as ``co2_q0.1``. The
+        median is the forecast itself.
 
     Raises:
         UserError: if a series is shorter than the model's input, or its covariates end too early.
     """
     _check_input(bundle, data, horizon)
     numbers = np.arange(len(data.names)) if numbers is None else numbers
-    data = data.select(numbers)
-    origins = Origins(np.arange(len(numbers)), data.targets.stop)
-    found = forecast_bundle(bundle, data, origins, horizon, quantiles)
+    selected = data.select(numbers)
+    origins = Origins(np.arange(len(numbers)), selected.targets.stop)
+    found = forecast_bundle(bundle, selected, origins, horizon, quantiles)
     if calibration is not None:
         found = calibration.apply(found, numbers)
     start = origins.position + int(bundle.model.output_chunk_shift)
     times = data.extended(int(start.max()) + horizon)
-    return FutureForecast(data.names, data.targets.components, times, start, found)
+    table = pd.DataFrame({"time": times[(start[:, None] + np.arange(horizon)).ravel()]})
+    if len(data.names) > 1:
+        table.insert(0, "series", np.repeat(selected.names, horizon))
+    for number, component in enumerate(data.targets.components):
+        table[component] = found.point[..., number].ravel()
+        for level, values in found.quantiles.items():
+            if level != 0.5:
+                table[f"{component}_q{level:g}"] = values[..., number].ravel()
+    return table
 
 
-def combine(members: list[FutureForecast], average: str) -> FutureForecast:
+def as_series(table: pd.DataFrame, data: Panel, horizon: int) -> list[TimeSeries]:
+    """Return each forecast of a table as a series, whose components are the columns."""
+    table = table.set_index("time").drop(columns="series", errors="ignore")
+    freq = data.times.freq if isinstance(data.times, pd.DatetimeIndex) else data.times.step
+    starts = range(0, len(table), horizon)
+    return [TimeSeries.from_dataframe(table[row : row + horizon], freq=freq) for row in starts]
+
+
+def combine(tables: list[pd.DataFrame], average: str) -> pd.DataFrame:
     """Average the forecasts of several runs, step by step and quantile by quantile.
 
     Averaged quantiles are not exactly the quantiles of the average, but they are as sharp as those
@@ -95,21 +69,20 @@ def combine(members: list[FutureForecast], average: str) -> FutureForecast:
     Raises:
         UserError: if times, components or quantiles differ.
     """
-    if len(members) == 1:
-        return members[0]
-    _check_same(members)
-
-    def averaged(arrays: list[Array]) -> Array:
-        values: Array = getattr(np, average)(np.stack(arrays), axis=0)
-        return values
-
-    found = [one.values for one in members]
-    levels = {
-        level: averaged([one.quantiles[level] for one in found if one.quantiles])
-        for level in found[0].quantiles or {}
-    }
-    values = Forecasts(averaged([one.point for one in found]), levels or None)
-    return replace(members[0], values=values)
+    first, *others = tables
+    advice = "Combine runs that forecast the same steps, components and quantiles."
+    for other in others:
+        if list(other) != list(first):
+            raise UserError(
+                f"run: the forecasts have different columns, {list(first)} and {list(other)}. "
+                f"{advice}"
+            )
+        for row in np.flatnonzero(other["time"] != first["time"])[:1]:
+            times = f"{first['time'][row]} and {other['time'][row]}"
+            raise UserError(f"run: the forecasts have different times, {times}. {advice}")
+    numbers = first.columns.drop(["series", "time"], errors="ignore")
+    averaged = getattr(np, average)([table[numbers] for table in tables], axis=0)
+    return first.assign(**dict(zip(numbers, averaged.T, strict=True)))
 
 
 def _check_input(bundle: Bundle, data: Panel, horizon: int) -> None:
@@ -129,20 +102,3 @@ def _check_input(bundle: Bundle, data: Panel, horizon: int) -> None:
                 f"until {times[needed[number] - 1]}. Add rows with their values to the data, or "
                 "shorten the horizon."
             )
-
-
-def _check_same(members: list[FutureForecast]) -> None:
-    """Raise UserError unless the forecasts can be averaged."""
-    for what, values in (
-        ("components", [one.components for one in members]),
-        ("first steps", [[str(time) for time in one.times[one.start]] for one in members]),
-        ("frequencies", [str(one.times[1] - one.times[0]) for one in members]),
-        ("quantiles", [list(one.values.quantiles or {}) for one in members]),
-    ):
-        for other in values[1:]:
-            if other != values[0]:
-                shown = [one[0] if what == "first steps" else one for one in (values[0], other)]
-                raise UserError(
-                    f"run: the {what} of the runs differ: {shown[0]} and {shown[1]}. Combine runs "
-                    "that forecast the same steps, components and quantiles."
-                )

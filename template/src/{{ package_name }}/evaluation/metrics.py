@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,9 @@ import darts.metrics
 import numpy as np
 import pandas as pd
 from darts import TimeSeries
-from numpy.typing import NDArray
 
 from ..data import SeriesArray
-from .backtest import Backtest, TrainingScale
+from .backtest import Backtest
 from .inference import Array
 from .skill import skill_by_series
 
@@ -43,10 +42,6 @@ class Metrics:
     by_series: pd.DataFrame
 
 
-# values of one metric by series, shape (series,), and by step, shape (series, horizon)
-Values = tuple[Array, Array]
-
-
 def compute_metrics(backtest: Backtest, names: Sequence[str]) -> Metrics:
     """Compute metrics of model and baseline by their ``names`` in ``darts.metrics``.
 
@@ -58,27 +53,32 @@ def compute_metrics(backtest: Backtest, names: Sequence[str]) -> Metrics:
     A series for which a metric divides by zero, for the model or the baseline, is left out of the
     means of that metric, with a warning.
     """
-    weights = backtest.windows
-    values = {forecast: _darts_values(backtest, forecast, names) for forecast in backtest.forecasts}
+    windows = backtest.windows
+    values = {forecast: _values(backtest, forecast, names) for forecast in backtest.forecasts}
     test: dict[str, dict[str, float | None]] = {forecast: {} for forecast in values}
     by_step: dict[str, Any] = {"step": np.arange(1, backtest.horizon + 1)}
-    by_series: dict[str, Any] = {"series": np.array(backtest.names), "windows": weights}
+    by_series: dict[str, Any] = {"series": np.array(backtest.names), "windows": windows}
     for name in names:
-        undefined = np.isnan([found[name][0] for found in values.values()]).any(axis=0)
+        undefined = np.isnan([found[name][:, 0] for found in values.values()]).any(axis=0)
         if left_out := [backtest.names[i] for i in np.flatnonzero(undefined)]:
             shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
             message = "%s divides by zero for %d series and leaves them out: %s."
             log.warning(message, name, len(left_out), shown)
         for forecast, found in values.items():
-            series, steps = found[name]
-            mean = _mean(series[~undefined, None], weights[~undefined])[0]
-            test[forecast][name] = None if np.isnan(mean) else float(mean)
-            by_series[f"{forecast}_{name}"] = series
-            by_step[f"{forecast}_{name}"] = _mean(steps[~undefined], weights[~undefined])
+            kept = found[name][~undefined]
+            known = np.ma.array(kept, mask=np.isnan(kept))
+            means = np.ma.filled(np.ma.average(known, 0, windows[~undefined]), np.nan)
+            test[forecast][name] = None if np.isnan(means[0]) else float(means[0])
+            by_step[f"{forecast}_{name}"] = means[1:]
+            by_series[f"{forecast}_{name}"] = found[name][:, 0]
     by_series["skill"] = skill_by_series(backtest)
+    errors = {forecast: backtest.standardised_errors(forecast) for forecast in values}
     return Metrics(
         test=test,
-        test_standardised={name: _standardised(backtest, name) for name in values},
+        test_standardised={
+            forecast: {"mae": float(np.abs(one).mean()), "mse": float(np.square(one).mean())}
+            for forecast, one in errors.items()
+        },
         by_step=pd.DataFrame(by_step),
         by_series=pd.DataFrame(by_series),
     )
@@ -91,10 +91,10 @@ def worst_series(by_series: pd.DataFrame, count: int) -> pd.DataFrame:
     return by_series.nsmallest(count, "skill")
 
 
-def central_intervals(levels: list[float]) -> list[tuple[float, float]]:
+def central_intervals(levels: Iterable[float]) -> list[tuple[float, float]]:
     """Return the pairs of quantile levels around the median, the widest first."""
-    half = len(levels) // 2
-    return list(zip(levels[:half], reversed(levels), strict=False))
+    ordered = list(levels)
+    return list(zip(ordered[: len(ordered) // 2], reversed(ordered), strict=False))
 
 
 def interval_name(low: float, high: float) -> str:
@@ -116,7 +116,7 @@ def quantile_scores(truth: Array, quantiles: dict[float, Array]) -> dict[str, fl
         for level, value in quantiles.items()
     ]
     scores = {"mql": float(np.mean(losses))}
-    for low, high in central_intervals(list(quantiles)):
+    for low, high in central_intervals(quantiles):
         name = interval_name(low, high)
         covered = (quantiles[low] <= truth) & (truth <= quantiles[high])
         scores[f"coverage_{name}"] = float(covered.mean())
@@ -124,26 +124,28 @@ def quantile_scores(truth: Array, quantiles: dict[float, Array]) -> dict[str, fl
     return scores
 
 
-def _darts_values(backtest: Backtest, forecast: str, names: Sequence[str]) -> dict[str, Values]:
+def _values(backtest: Backtest, forecast: str, names: Sequence[str]) -> dict[str, Array]:
+    """Return metrics of every series, of shape (series, 1 + horizon).
+
+    The first column is over all steps, the others are each over one step.
+    """
     windows, (_, horizon, components) = backtest.windows, backtest.truth.shape
-    found = {name: (np.empty(len(windows)), np.empty((len(windows), horizon))) for name in names}
+    found = {name: np.empty((len(windows), 1 + horizon)) for name in names}
     unscaled = list(dict.fromkeys(SCALED.get(name, name) for name in names))
     # the forecasts of a series stand together, like the steps of a series in a panel
-    first = np.cumsum(windows) - windows
     rows = np.concatenate([backtest.truth, backtest.forecasts[forecast]], axis=2)
-    shape = rows.reshape(len(rows), -1)
-    grouped = SeriesArray(shape, first, windows, first, [])
+    first = np.cumsum(windows) - windows
+    grouped = SeriesArray(rows.reshape(len(rows), -1), first, windows, first, [])
     for group, values in grouped.batches():
-        both = values.reshape(len(group), -1, horizon, 2 * components)
-        # Darts reduces the first axis: here the windows, or the windows and their steps
-        truth, predicted = np.split(np.moveaxis(both, 0, 2), 2, axis=3)
-        by_step = _darts_metrics(unscaled, truth, predicted)
-        by_series = _darts_metrics(unscaled, truth.reshape(-1, *truth.shape[2:]), predicted)
-        for name in names:
-            base = SCALED.get(name, name)
-            divisor = _divisor(name, backtest.scale)[group]
-            found[name][0][group] = (by_series[base] / divisor).mean(axis=-1)
-            found[name][1][group] = (by_step[base] / divisor).mean(axis=-1).T
+        both = np.moveaxis(values.reshape(len(group), -1, horizon, 2 * components), 0, 2)
+        truth, predicted = np.split(both, 2, axis=3)
+        shape = len(group), components
+        for columns, kept in (slice(1), (-1, 1, *shape)), (slice(1, None), (-1, horizon, *shape)):
+            metrics = _darts_metrics(unscaled, truth.reshape(kept), predicted.reshape(kept))
+            for name in names:
+                divisor = backtest.scale[name][group] if name in SCALED else 1.0
+                scaled = metrics[SCALED.get(name, name)] / divisor
+                found[name][group, columns] = scaled.mean(axis=-1).T
     return found
 
 
@@ -153,42 +155,19 @@ def _darts_metrics(names: Sequence[str], truth: Array, forecast: Array) -> dict[
     The other axes become the components of one series. One series per window would take a hundred
     times as long.
     """
-    columns = truth.size // len(truth)
     # as objects: Darts iterates over them, which is slow with pandas' strings
-    components = pd.Index(map(str, range(columns)), dtype=object)
+    components = pd.Index(map(str, range(truth[0].size)), dtype=object)
+    times = pd.RangeIndex(len(truth))
     pair = [
-        TimeSeries(
-            pd.RangeIndex(len(truth)),
-            values.reshape(len(truth), columns),
-            components=components,
-            copy=False,
-        )
+        TimeSeries(times, values.reshape(len(values), -1), components=components, copy=False)
         for values in (truth, forecast)
     ]
     with warnings.catch_warnings():
         # undefined columns are counted later
         warnings.simplefilter("ignore", RuntimeWarning)
-        metrics = {name: getattr(darts.metrics, name) for name in names}
         return {
-            name: np.reshape(metric(*pair, component_reduction=None), truth.shape[1:])
-            for name, metric in metrics.items()
+            name: np.reshape(
+                getattr(darts.metrics, name)(*pair, component_reduction=None), truth.shape[1:]
+            )
+            for name in names
         }
-
-
-def _divisor(name: str, scale: TrainingScale) -> Array:
-    scales = {"mase": scale.naive_mae, "msse": scale.naive_mse, "rmsse": np.sqrt(scale.naive_mse)}
-    return scales.get(name, np.ones_like(scale.naive_mse))
-
-
-def _mean(values: Array, weights: NDArray[np.int64]) -> Array:
-    """Return the weighted mean over series of the values that are not NaN, shape (steps,)."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means: Array = (np.where(known, values, 0).T @ weights) / (known.T @ weights)
-    return means
-
-
-def _standardised(backtest: Backtest, forecast: str) -> dict[str, float]:
-    deviation = backtest.scale.deviation[backtest.origins.series][:, None]
-    errors = (backtest.forecasts[forecast] - backtest.truth) / deviation
-    return {"mae": float(np.abs(errors).mean()), "mse": float(np.square(errors).mean())}

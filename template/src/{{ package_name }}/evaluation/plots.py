@@ -1,23 +1,28 @@
 """Plots of forecasts and metrics, drawn without a display."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from ..data import Panel
 from ..runs.folder import written_aside
 from .backtest import Backtest
-from .forecast import FutureForecast
+from .inference import Array
 from .metrics import central_intervals, interval_name
 
 HISTORY, TRUTH, MODEL, BASELINE = "#7f7f7f", "#000000", "#d62728", "#1f77b4"
+# colour and style of each line
+STYLES = {
+    "history": (HISTORY, "-"),
+    "truth": (TRUTH, "-"),
+    "seasonal naive": (BASELINE, "--"),
+    "forecast": (MODEL, "-"),
+}
 # width and height in inches
 Size = tuple[float, float]
 SIZE = (10.0, 4.5)
@@ -25,86 +30,66 @@ SIZE = (10.0, 4.5)
 HISTORY_HORIZONS = 6
 
 
-@dataclass(frozen=True)
-class PlottedForecast:
-    """One component of one forecast and its history; every array has one value per step.
-
-    Attributes:
-        history: values before the forecast, indexed by time.
-        times: the steps of the forecast.
-        forecasts: values by name: ``model`` and optionally ``baseline``.
-        truth: the values that were observed, if any.
-        quantiles: values by quantile level, drawn as bands.
-        title: above the axes; empty for none.
-        label: of the y-axis; empty for none.
-    """
-
-    history: pd.Series
-    times: pd.Index
-    forecasts: dict[str, NDArray[np.float64]]
-    truth: NDArray[np.float64] | None = None
-    quantiles: dict[float, NDArray[np.float64]] = field(default_factory=dict)
-    title: str = ""
-    label: str = ""
-
-
-def backtest_window(
+def draw_backtest(
     data: Panel,
     backtest: Backtest,
-    series: int = 0,
-    window: int = -1,
-    history_horizons: int = HISTORY_HORIZONS,
-) -> PlottedForecast:
-    """Return the first component of one forecast of a backtest.
+    number: int,
+    title: str = "",
+    history: int = HISTORY_HORIZONS,
+    size: Size = SIZE,
+) -> Figure:
+    """Draw the first component of forecast ``number`` of a backtest, after its history.
 
-    ``series`` and ``window`` are positions of the series, and of the forecast within it. The
-    history has ``history_horizons`` times as many steps as the forecast.
+    The history has ``history`` times as many steps as the forecast.
     """
-    number, horizon = backtest.of(series, window), backtest.horizon
-    start = int(backtest.origins.position[number]) + backtest.shift
-    quantiles = backtest.quantiles or {}
-    return PlottedForecast(
-        history=_history(data, series, start, history_horizons * horizon),
-        times=data.times[start : start + horizon],
-        forecasts={name: values[number, :, 0] for name, values in backtest.forecasts.items()},
-        truth=backtest.truth[number, :, 0],
-        quantiles={level: values[number, :, 0] for level, values in quantiles.items()},
-        label=data.targets.components[0],
+    series, start = backtest.origins.series[number], backtest.starts[number]
+    values: dict[Any, Array] = {
+        "truth": backtest.truth,
+        "seasonal naive": backtest.forecasts["baseline"],
+        "forecast": backtest.forecasts["model"],
+        **backtest.quantiles,
+    }
+    forecast = pd.DataFrame(
+        {name: found[number, :, 0] for name, found in values.items()},
+        index=data.times[start : start + backtest.horizon],
     )
+    return _draw(_history(data, series, start, history * len(forecast)), forecast, title, size)
 
 
-def future_window(data: Panel, forecast: FutureForecast) -> PlottedForecast:
-    """Return the first component of the forecast of the first series beyond its end."""
-    values, start = forecast.values, int(forecast.start[0])
-    horizon = values.point.shape[1]
-    return PlottedForecast(
-        history=_history(data, 0, int(data.targets.stop[0]), HISTORY_HORIZONS * horizon),
-        times=forecast.times[start : start + horizon],
-        forecasts={"model": values.point[0, :, 0]},
-        quantiles={level: one[0, :, 0] for level, one in (values.quantiles or {}).items()},
-        label=forecast.components[0],
-    )
+def draw_future(
+    data: Panel, table: pd.DataFrame, horizon: int, levels: list[float], title: str
+) -> Figure:
+    """Draw the first component of the first series in a table that ``forecast`` returned."""
+    component = data.targets.components[0]
+    names = {component: "forecast", **{f"{component}_q{level:g}": level for level in levels}}
+    first = table.head(horizon).set_index("time")
+    forecast = first[[name for name in names if name in first]].rename(columns=names)
+    history = _history(data, 0, data.targets.stop[0], HISTORY_HORIZONS * horizon)
+    return _draw(history, forecast, title, SIZE)
 
 
-def draw_forecast(window: PlottedForecast, size: Size = SIZE) -> Figure:
-    """Draw a forecast after its history."""
+def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:
+    """Return the first component of a target, up to ``steps`` before ``stop``."""
+    known = data.targets.select([series]).between(stop - steps, stop)
+    times = data.times[known.start[0] : known.stop[0]]
+    return pd.Series(known.of(0)[:, 0], times, name=data.targets.components[0])
+
+
+def _draw(history: pd.Series, forecast: pd.DataFrame, title: str, size: Size) -> Figure:
+    """Draw a history and a forecast by time, whose columns are named lines and quantile levels."""
     figure, axes = new_figure(size)
-    axes.plot(window.history.index, window.history, color=HISTORY, label="history")
-    if window.truth is not None:
-        axes.plot(window.times, window.truth, color=TRUTH, label="truth")
-    if "baseline" in window.forecasts:
-        baseline = window.forecasts["baseline"]
-        axes.plot(window.times, baseline, "--", color=BASELINE, label="seasonal naive")
-    axes.plot(window.times, window.forecasts["model"], color=MODEL, label="forecast")
-    for low, high in central_intervals(list(window.quantiles)):
-        bounds = window.quantiles[low], window.quantiles[high]
-        label = f"{interval_name(low, high)}%"
-        axes.fill_between(window.times, *bounds, color=MODEL, alpha=0.2, linewidth=0, label=label)
-    if isinstance(window.times, pd.DatetimeIndex):
+    for name, values in {"history": history, **forecast}.items():
+        if name in STYLES:
+            color, style = STYLES[name]
+            axes.plot(values.index, values, style, color=color, label=name)
+    for low, high in central_intervals(name for name in forecast if name not in STYLES):
+        bounds, label = (forecast[low], forecast[high]), f"{interval_name(low, high)}%"
+        axes.fill_between(forecast.index, *bounds, color=MODEL, alpha=0.2, linewidth=0, label=label)
+    if isinstance(forecast.index, pd.DatetimeIndex):
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     # a dollar sign in a name starts no formula
-    axes.set_title(window.title, parse_math=False)
-    axes.set_ylabel(window.label, parse_math=False)
+    axes.set_title(title, parse_math=False)
+    axes.set_ylabel(history.name, parse_math=False)
     return finish(figure)
 
 
@@ -142,10 +127,3 @@ def save_png(figure: Figure, path: Path) -> None:
     """Write a figure aside, and put it in place."""
     with written_aside(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=130)
-
-
-def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:
-    """Return the first component of a target, up to ``steps`` before ``stop``."""
-    start = max(int(data.targets.start[series]), stop - steps)
-    [part] = data.targets.select([series]).between(start, stop).batches()
-    return pd.Series(part[1][0, :, 0], data.times[start:stop])

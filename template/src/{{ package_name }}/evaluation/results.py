@@ -1,18 +1,19 @@
 """The results of a backtest: scored, written into a folder, and summarised for the terminal."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ..config import TrainConfig
 from ..data import Panel
 from ..runs.folder import METRICS, METRICS_BY_SERIES, METRICS_BY_STEP, write_json, write_text
 from .backtest import Backtest
 from .metrics import Metrics, compute_metrics, quantile_scores, worst_series
-from .plots import backtest_window, draw_forecast, save_png
+from .plots import draw_backtest, save_png
 from .skill import Skill, compute_skill
 
 FORECAST_PLOT = "forecast.png"
@@ -58,21 +59,18 @@ class RunResults:
     @cached_property
     def quantile_scores(self) -> dict[str, dict[str, float]]:
         """Scores of ``quantiles`` and ``uncalibrated quantiles``, where there are any."""
-        levels = {
+        groups = {
             "quantiles": self.backtest.quantiles,
             "uncalibrated quantiles": self.backtest.uncalibrated,
         }
-        return {
-            name: quantile_scores(self.backtest.truth, quantiles)
-            for name, quantiles in levels.items()
-            if quantiles is not None
-        }
+        truth = self.backtest.truth
+        return {name: quantile_scores(truth, found) for name, found in groups.items() if found}
 
 
-def describe_backtest(model: str, source: str, backtest: Backtest) -> str:
-    """Return what was forecast, for ``RunResults.title``; ``model`` is a dotted path."""
-    model = model.rpartition(".")[2]
-    return f"{model} on {source}: {len(backtest.origins)} forecasts of {backtest.horizon} steps"
+def describe_backtest(config: TrainConfig, backtest: Backtest) -> str:
+    """Return what was forecast by the model of a run, for ``RunResults.title``."""
+    model, count = config.model["_target_"].rpartition(".")[2], len(backtest.origins)
+    return f"{model} on {config.data.title}: {count} forecasts of {backtest.horizon} steps"
 
 
 def write_results(results: RunResults) -> None:
@@ -88,30 +86,39 @@ def write_results(results: RunResults) -> None:
     write_json(folder / METRICS, content)
     for file, table in (METRICS_BY_STEP, metrics.by_step), (METRICS_BY_SERIES, metrics.by_series):
         write_text(folder / file, table.to_csv(index=False, lineterminator="\n"))
-    window = backtest_window(results.data, results.backtest)
-    title = f"Last test forecast of {results.data.names[0]}"
-    save_png(draw_forecast(replace(window, title=title)), folder / FORECAST_PLOT)
+    title, last = f"Last test forecast of {results.data.names[0]}", results.backtest.windows[0] - 1
+    save_png(
+        draw_backtest(results.data, results.backtest, last, title=title), folder / FORECAST_PLOT
+    )
 
 
 def summary(results: RunResults) -> str:
     """Return the metrics as a table, the skill, the quantile scores and the worst series."""
-    lines = [_metrics_table(results.metrics), f"skill: {skill_sentence(results.skill)}"]
+    metrics = results.metrics
+    lines = [_text(metrics_table(metrics)), f"skill: {results.skill}"]
     for name, scores in results.quantile_scores.items():
         lines.append(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
-    if len(results.metrics.by_series) > 1:
-        lines.append(_worst_table(results.metrics))
+    if len(metrics.by_series) > 1:
+        lines.append(_text(worst_table(metrics, WORST)))
     return "\n".join(lines)
 
 
-def skill_sentence(skill: Skill) -> str:
-    """Say how the model compares to the baseline, and whether the difference may be chance."""
-    if skill.score is None:
-        return "undefined, because the seasonal naive forecast has no error"
-    comparison = "lower" if skill.score >= 0 else "higher"
-    text = f"MAE {abs(skill.score):.1%} {comparison} than the seasonal naive forecast"
-    if skill.p_value is None:
-        return f"{text}; the test part is too short for a significance test"
-    return f"{text} (p = {skill.p_value:.2g}, t-test over {skill.blocks} blocks of time)"
+def metrics_table(metrics: Metrics) -> pd.DataFrame:
+    """Return the test metrics, a row for each forecast, in its own unit and standardised."""
+    rows = {LABELS[name]: values for name, values in metrics.test.items()}
+    standardised = metrics.test_standardised.items()
+    rows |= {f"{LABELS[name]}, standardised": {**values} for name, values in standardised}
+    table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+    return table.rename(columns=str.upper).rename_axis(columns="test")
+
+
+def worst_table(metrics: Metrics, count: int) -> pd.DataFrame:
+    """Return MASE (without it, the first metric) and skill of the worst series."""
+    name = "mase" if "model_mase" in metrics.by_series else next(iter(metrics.test["model"]))
+    columns = {f"{key}_{name}": f"{label} {name.upper()}" for key, label in LABELS.items()}
+    worst = worst_series(metrics.by_series, count).set_index("series")[[*columns, "skill"]]
+    title = f"worst of {len(metrics.by_series)} series"
+    return worst.rename(columns=columns).rename_axis(columns=title)
 
 
 def format_number(value: float | None) -> str:
@@ -119,22 +126,6 @@ def format_number(value: float | None) -> str:
     return "none" if value is None or value != value else f"{value:.4g}"
 
 
-def _metrics_table(metrics: Metrics) -> str:
-    rows: dict[str, Any] = {LABELS[name]: values for name, values in metrics.test.items()}
-    for name, values in metrics.test_standardised.items():
-        rows[f"{LABELS[name]}, standardised"] = values
-    table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)[[*metrics.test["model"]]]
-    return _text(table.rename(columns=str.upper), "test")
-
-
-def _worst_table(metrics: Metrics) -> str:
-    worst = worst_series(metrics.by_series, WORST).set_index("series")
-    columns = [name for name in ("model_mase", "baseline_mase", "skill") if name in worst]
-    table = worst[columns].rename(columns=lambda name: name.replace("_", " "))
-    return _text(table, f"worst of {len(metrics.by_series)} series")
-
-
-def _text(table: pd.DataFrame, title: str) -> str:
-    table = table.rename_axis(index=None, columns=title)
-    text: str = table.to_string(float_format=format_number, na_rep="-")
+def _text(table: pd.DataFrame) -> str:
+    text: str = table.rename_axis(index=None).to_string(float_format=format_number, na_rep="-")
     return text

@@ -1,7 +1,7 @@
 """The file of the forecasts of many series, written a part at a time in constant memory."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,7 @@ from ..data import Steps
 from ..runs.folder import written_aside
 
 # series whose forecasts are in memory at once
-SERIES = 4096
-INPUTS = "inputs.txt"
+SERIES = 16_384
 
 
 def write_parts(
@@ -21,56 +20,33 @@ def write_parts(
 ) -> None:
     """Write the forecasts of ``count`` series; the node ``writer: parts``.
 
+    What a killed command has written is kept for the next one with the same inputs.
+
     Args:
         table: returns the forecasts of the series with these numbers.
         count: number of series.
         path: the file, CSV or Parquet.
-        inputs: all that the forecasts depend on; parts that were made from others are not kept.
+        inputs: describes everything that the forecasts depend on.
     """
-    file = ForecastFile(path, inputs)
-    for numbers in file.missing(count):
-        file.write(numbers, table(numbers))
-    file.finish()
-
-
-class ForecastFile:
-    """A CSV or Parquet file. What a killed command has written is kept for the next one."""
-
-    def __init__(self, path: Path, inputs: str) -> None:
-        """Begin, or go on with parts that were made from the same ``inputs``."""
-        self.path = path
-        self._folder = path.with_name(f"{path.name}.unfinished")
-        description = self._folder / INPUTS
-        if not (description.is_file() and description.read_text(encoding="utf-8") == inputs):
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir()
-            description.write_text(inputs, encoding="utf-8")
-
-    def missing(self, count: int) -> Iterator[Steps]:
-        """Yield the numbers of the series in each part that is not there, of ``count`` series."""
-        for begin in range(0, count, SERIES):
-            if not self._part(begin).is_file():
-                yield np.arange(begin, min(begin + SERIES, count))
-
-    def write(self, numbers: Steps, table: pd.DataFrame) -> None:
-        """Write the forecasts of the series with these numbers."""
-        with written_aside(self._part(int(numbers[0]))) as unfinished:
-            table.to_parquet(unfinished, index=False)
-
-    def finish(self) -> None:
-        """Join the parts, and put the file in place."""
-        parts = sorted(self._folder.glob("*.parquet"))
-        joined = self._folder / "joined"
-        if self.path.suffix == ".parquet":
-            pl.scan_parquet(parts).sink_parquet(joined)
-        else:
-            with joined.open("w", encoding="utf-8", newline="") as file:
-                for number, part in enumerate(parts):
-                    pd.read_parquet(part).to_csv(
-                        file, index=False, header=number == 0, lineterminator="\n"
-                    )
-        joined.replace(self.path)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _part(self, begin: int) -> Path:
-        return self._folder / f"{begin:09d}.parquet"
+    folder = path.with_name(f"{path.name}.unfinished")
+    description = folder / "inputs.txt"
+    if not (description.is_file() and description.read_text(encoding="utf-8") == inputs):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        description.write_text(inputs, encoding="utf-8")
+    parts = {begin: folder / f"{begin}.parquet" for begin in range(0, count, SERIES)}
+    for begin, part in parts.items():
+        if not part.is_file():
+            numbers = np.arange(begin, min(begin + SERIES, count))
+            with written_aside(part) as unfinished:
+                table(numbers).to_parquet(unfinished, index=False)
+    joined = folder / "joined"
+    if path.suffix == ".parquet":
+        pl.scan_parquet([*parts.values()]).sink_parquet(joined)
+    else:
+        with joined.open("w", encoding="utf-8", newline="") as file:
+            for begin, part in parts.items():
+                rows = pd.read_parquet(part)
+                rows.to_csv(file, index=False, header=begin == 0, lineterminator="\n")
+    joined.replace(path)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..data import IN_MEMORY
+from ..data import Storage
 
 
 @dataclass(frozen=True)
-class MappedArrays:
+class MappedArrays(Storage):
     """Keeps every array in a ``.npy`` file of ``folder``."""
 
     folder: Path
@@ -28,15 +28,13 @@ class MappedArrays:
 
     def finish(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the array, mapped for reading only."""
+        path = Path(str(getattr(array, "filename", "")))
         # a source may have its values in memory, or in files of its own
-        if not isinstance(array, np.memmap) or not self._holds(Path(str(array.filename))):
-            return IN_MEMORY.finish(array)
+        if not isinstance(array, np.memmap) or not path.parent.samefile(self.folder):
+            return super().finish(array)
         array.flush()
-        mapped: NDArray[Any] = np.load(str(array.filename), mmap_mode="r")
+        mapped: NDArray[Any] = np.load(path, mmap_mode="r")
         return mapped
-
-    def _holds(self, path: Path) -> bool:
-        return path.parent.samefile(self.folder)
 
 
 class MappedFiles:

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
-from pydantic import SerializeAsAny
 
-from ..config import CommandConfig, DataConfig, command_config
+from ..config import AnySource, CommandConfig, DataConfig, check_config
 from ..data import Panel, SeriesArray, Storage, fingerprint
 from ..data.checks import Problems
 from ..data.files import FileSource
@@ -21,12 +20,14 @@ from .mapped import MappedArrays
 # of the layout of stores
 VERSION = 1
 STORE, PLACES, STATIC = "store.json", "places.npz", "static.parquet"
+# what a ``SeriesArray`` says about each series
+PLACE = ("first", "length", "start")
 
 
 class PrepareConfig(CommandConfig):
     """The config of ``prepare.py``."""
 
-    data: SerializeAsAny[DataConfig]
+    data: AnySource
     store: str
 
 
@@ -35,13 +36,10 @@ def prepare(composed: DictConfig) -> None:
 
     Gaps stay: a run fills them, because the parts into which it divides the series matter.
 
-    Args:
-        composed: the config as Hydra composed it.
-
     Raises:
         UserError: if the store exists, or the data cannot be used.
     """
-    config = command_config(composed, PrepareConfig)
+    config = check_config(composed, PrepareConfig)
     folder = Path(config.store)
     if folder.exists():
         raise UserError(f"store: '{folder}' already exists. Choose another name, or delete it.")
@@ -60,15 +58,17 @@ def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
     """Describe the arrays in ``folder`` that hold the values of ``panel``, remove all others."""
     files, places = {}, {"times": panel.times.to_numpy()}
     for role, array in panel.roles.items():
-        files[role] = f"{role}.npy"
+        path = folder / f"{role}.npy"
         if isinstance(array.values, np.memmap):
-            files[role] = Path(str(array.values.filename)).name
+            path = Path(str(array.values.filename))
         else:
-            np.save(folder / files[role], array.values)
-        places |= {f"{role}.{key}": getattr(array, key) for key in ("first", "length", "start")}
+            np.save(path, array.values)
+        files[role] = path.name
+        places |= {f"{role}.{key}": getattr(array, key) for key in PLACE}
     np.savez(folder / PLACES, **places)
     if panel.static_covariates is not None:
         panel.static_covariates.to_parquet(folder / STATIC)
+    paths = source.paths() if isinstance(source, FileSource) else []
     content = {
         "version": VERSION,
         "names": panel.names,
@@ -76,7 +76,7 @@ def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
         "frequency": getattr(panel.times, "freqstr", None),
         "files": files,
         "fingerprint": fingerprint(panel),
-        "sources": _state(source.paths() if isinstance(source, FileSource) else []),
+        "sources": {str(path): _state(path) for path in paths},
     }
     write_json(folder / STORE, content)
     for path in folder.glob("*.npy"):
@@ -98,18 +98,17 @@ class StoredPanel(Source):
         """Map the values; see ``Source.read``.
 
         Raises:
-            UserError: if the store is incomplete, damaged, of another version, or older than its
-                source.
+            UserError: if the store is incomplete, damaged, of another version or outdated.
         """
         folder, again = Path(self.path), "Run prepare.py again."
         try:
             content = read_json(folder / STORE)
         except (OSError, ValueError) as error:
-            raise UserError(f"data.path: '{folder}' is no complete store. {again}") from error
+            raise UserError(f"data.path: '{folder}' is not a complete store. {again}") from error
         if content["version"] != VERSION:
             raise UserError(f"data.path: '{folder}' is a store of another version. {again}")
         for path, state in content["sources"].items():
-            if Path(path).exists() and _state([Path(path)]) != {path: state}:
+            if Path(path).exists() and _state(Path(path)) != state:
                 raise UserError(f"data.path: '{path}' has changed since the store. {again}")
         try:
             panel = _open(folder, content)
@@ -127,18 +126,17 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
     for role, components in content["components"].items():
         # filled gaps are in memory only
         values = np.load(folder / content["files"][role], mmap_mode="c")
-        place = {key: places[f"{role}.{key}"] for key in ("first", "length", "start")}
+        place = {key: places[f"{role}.{key}"] for key in PLACE}
         arrays[role] = SeriesArray(values, **place, components=components)
-    times, static = pd.Index(places["times"]), folder / STATIC
+    times, static = places["times"], folder / STATIC
     if content["frequency"] is not None:
-        times = pd.DatetimeIndex(times, freq=content["frequency"])
+        axis: pd.Index = pd.DatetimeIndex(times, freq=content["frequency"])
     else:
-        times = pd.RangeIndex(times[0], times[-1] + 1, times[1] - times[0])
+        axis = pd.RangeIndex(times[0], times[-1] + 1, times[1] - times[0])
     table = pd.read_parquet(static) if static.is_file() else None
-    return Panel(content["names"], times, **arrays, static_covariates=table)
+    return Panel(content["names"], axis, **arrays, static_covariates=table)
 
 
-def _state(paths: list[Path]) -> dict[str, list[int]]:
-    """Return the size and the time of change of files."""
-    files = {path: path.stat() for path in paths}
-    return {str(path): [status.st_size, status.st_mtime_ns] for path, status in files.items()}
+def _state(path: Path) -> list[int]:
+    """Return the size of a file and the time of its last change."""
+    return [path.stat().st_size, path.stat().st_mtime_ns]

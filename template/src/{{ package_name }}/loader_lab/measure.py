@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from tqdm import tqdm
 
 from ..config import LoaderConfig, TrainConfig, build
+from ..data import IN_MEMORY
 from ..errors import UserError
 from ..evaluation.plots import save_png
 from ..loading.hardware import Hardware
@@ -35,7 +36,7 @@ def measure_loaders(config: TrainConfig, hardware: Hardware, batches: int, write
     folder = Path("outputs", "doctor", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
     folder.mkdir(parents=True)
     model = build_model(config, folder)
-    with build(config.storage).open(folder) as storage:
+    with (build(config.storage) or IN_MEMORY).open(folder) as storage:
         windows, _ = make_windows(model, config, prepare_data(model, config, storage), hardware)
         print(f"\nMeasuring {EPOCHS} epochs of {batches} steps with each setting")
         measurements = measure_all(config, windows, hardware, batches)
@@ -53,10 +54,10 @@ def measure_loaders(config: TrainConfig, hardware: Hardware, batches: int, write
 def settings_to_measure(hardware: Hardware) -> list[LoaderConfig]:
     """Return no workers, and 1, 2, 4, ... workers with every start method and persistence."""
     workers = [n for n in (1, 2, 4, 8, 16) if n <= max(2, hardware.usable_cpus)]
-    names = "multiprocessing_context", "num_workers", "persistent_workers"
+    names = "num_workers", "multiprocessing_context", "persistent_workers"
     return [LoaderConfig(num_workers=0)] + [
-        LoaderConfig.model_validate(dict(zip(names, values, strict=True)))
-        for values in product(hardware.start_methods, workers, (True, False))
+        LoaderConfig.model_validate(dict(zip(names, (number, method, kept), strict=True)))
+        for method, number, kept in product(hardware.start_methods, workers, (True, False))
     ]
 
 
@@ -87,38 +88,31 @@ def _measure(
     hardware: Hardware,
     batches: int,
 ) -> Measurement:
-    timing = f"{__package__}.timing"
+    workers = loader.num_workers
     trainer = {
         "max_epochs": EPOCHS,
         "limit_train_batches": batches,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "profiler": {"_target_": f"{timing}.FetchProfiler"},
+        "profiler": {"_target_": f"{LoaderTimer.__module__}.LoaderTimer", "workers": workers},
     }
-    changes = {
-        "dataloader": loader,
-        "trainer": {**config.trainer, **trainer},
-        "callbacks": {"timer": {"_target_": f"{timing}.LoaderTimer"}},
-        "logger": {},
-        "save_every_n_epochs": 0,
-    }
+    none = {"callbacks": {}, "logger": {}, "save_every_n_epochs": 0}
+    changes = {"dataloader": loader, "trainer": {**config.trainer, **trainer}, **none}
     measured = config.model_copy(update=changes)
     model = build_model(measured, Path.cwd())
-    (timer,) = (c for c in model.trainer_params["callbacks"] if isinstance(c, LoaderTimer))
-    plan = fit_model(model, measured, windows, None, hardware)
+    fit_model(model, measured, windows, None, hardware)
 
-    step = sum(timer.steps) / len(timer.steps)
+    timer = model.trainer_params["profiler"]
+    (first, restart), steps, waits = timer.seconds(EPOCHS)
     epochs = config.trainer.get("max_epochs", EPOCHS)
-    steps = epochs * -(-len(windows) // model.batch_size)
-    first, restart = timer.first[0], timer.first[-1]
+    all_steps = epochs * -(-len(windows) // model.batch_size)
+    training = first + (epochs - 1) * restart + all_steps * steps.mean()
     return Measurement(
-        num_workers=plan.num_workers.value,
-        multiprocessing_context=plan.multiprocessing_context.value,
-        persistent_workers=plan.persistent_workers.value,
-        windows_per_second=model.batch_size / step,
-        first_batch_seconds=first,
-        restart_seconds=restart,
+        settings=loader.model_dump(exclude_defaults=True),
+        windows_per_second=model.batch_size / float(steps.mean()),
+        first_batch_seconds=float(first),
+        restart_seconds=float(restart),
         worker_mib=timer.worker_bytes / 2**20,
-        waiting=sum(timer.waits) / sum(timer.steps),
-        training_seconds=first + (epochs - 1) * restart + steps * step,
+        waiting=float(waits.sum() / steps.sum()),
+        training_seconds=float(training),
     )

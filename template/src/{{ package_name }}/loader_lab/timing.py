@@ -1,69 +1,59 @@
-"""How long training steps take and wait for their batches."""
+"""When the batches of a training are requested and arrive, and when its steps end."""
 
 import time
-from typing import Any
+from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import psutil
-from pytorch_lightning import Callback
+from numpy.typing import NDArray
+from pytorch_lightning.profilers import PassThroughProfiler
 
-from ..modeling.callbacks import NoProfiler
+# Lightning's names of what is timed
+EPOCH, STEP = "run_training_epoch", "run_training_batch"
+FETCH = "[_TrainingEpochLoop].train_dataloader_next"
 
 
-class LoaderTimer(Callback):
-    """Record the times of batches and steps; the trainer needs a ``FetchProfiler``.
+class LoaderTimer(PassThroughProfiler):
+    """Record the times of epochs, batches and steps.
 
     Attributes:
-        first: for each epoch, seconds from its start to its first batch.
-        waits: for every other batch, seconds that the training waited for it.
-        steps: for the same batches, seconds of the whole step including the wait.
         worker_bytes: mean memory that a worker does not share.
     """
 
-    def __init__(self) -> None:
-        """Create a timer without records."""
-        self.first: list[float] = []
-        self.waits: list[float] = []
-        self.steps: list[float] = []
+    def __init__(self, workers: int) -> None:
+        """Create a timer for a training with ``workers``."""
+        super().__init__()
+        self.workers = workers
         self.worker_bytes = 0.0
-        self._last = 0.0
+        self._times: defaultdict[str, list[float]] = defaultdict(list)
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the clock."""
-        self._last = time.perf_counter()
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, index: int) -> None:
-        """Record the wait for the batch."""
-        if index == 0:
-            self.first.append(time.perf_counter() - self._last)
-            self._last = time.perf_counter()
-        else:
-            self.waits.append(trainer.profiler.waited)
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, *outputs: Any) -> None:
-        """Record the time of the step, and once the memory of the workers."""
-        if len(self.waits) > len(self.steps):
-            self.steps.append(time.perf_counter() - self._last)
-        workers = trainer.train_dataloader.num_workers
-        if workers and not self.worker_bytes:
-            self.worker_bytes = _unshared_memory(workers)
-        self._last = time.perf_counter()
-
-
-class FetchProfiler(NoProfiler):
-    """Record in ``waited`` how many seconds the last training batch took to arrive."""
-
-    waited = 0.0
-    _start = 0.0
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Time epochs and steps; the same for every hook would slow the steps down."""
+        return super().profile(action_name) if action_name in (EPOCH, STEP) else nullcontext()
 
     def start(self, action_name: str) -> None:
-        """Start the clock when Lightning requests a batch."""
-        if action_name.endswith("train_dataloader_next"):
-            self._start = time.perf_counter()
+        """Record the time."""
+        self._times[f"start {action_name}"].append(time.perf_counter())
 
     def stop(self, action_name: str) -> None:
-        """Stop the clock when the batch has arrived."""
-        if action_name.endswith("train_dataloader_next"):
-            self.waited = time.perf_counter() - self._start
+        """Record the time, and once the memory of the workers."""
+        if action_name == STEP and self.workers and not self.worker_bytes:
+            self.worker_bytes = _unshared_memory(self.workers)
+        self._times[f"stop {action_name}"].append(time.perf_counter())
+
+    def seconds(self, epochs: int) -> tuple[NDArray[np.float64], ...]:
+        """Return seconds from the start of each epoch to its first batch, and of all later steps.
+
+        Returns:
+            Shape (epochs,) and twice (epochs, batches - 1): the time of a whole step, and how long
+            it waited for its batch.
+        """
+        events = f"start {EPOCH}", f"start {FETCH}", f"stop {FETCH}", f"stop {STEP}"
+        times = [np.array(self._times[event]).reshape(epochs, -1) for event in events]
+        started, requested, arrived, finished = times
+        waits = arrived - requested
+        return arrived[:, 0] - started[:, 0], np.diff(finished), waits[:, 1:]
 
 
 def _unshared_memory(workers: int) -> float:
@@ -74,5 +64,4 @@ def _unshared_memory(workers: int) -> float:
             sizes.append(process.memory_full_info().uss)
         except psutil.Error:  # it has ended, or belongs to another user
             continue
-    largest = sorted(sizes)[-workers:]
-    return float(sum(largest)) / max(1, len(largest))
+    return float(np.mean(sorted(sizes)[-workers:] or [0.0]))

@@ -52,37 +52,31 @@ def measure_batch_cost(
 
     length = len(dataset)  # type: ignore[arg-type]
     batch_size, batches = min(batch_size, length), epochs * -(-length // batch_size)
-    batched = hasattr(dataset, "__getitems__")
-    # single windows otherwise, because a batch of slow ones may take long
-    fetched = batch_size if batched else 1
-    indices = np.random.default_rng(0).integers(length, size=(MAX_FETCHES, fetched))
+    fetch = getattr(dataset, "__getitems__", lambda one: [dataset[int(one[0])]])
+    # single windows where the dataset has no batches, because a batch of slow ones may take long
+    fetched = batch_size if hasattr(dataset, "__getitems__") else 1
     times: list[tuple[float, float]] = []
-    samples: list[Any] = []
     with isolate_rng(include_cuda=False):
         end = time.perf_counter() + MAX_SECONDS
-        for windows in indices:
+        for indices in np.random.default_rng(0).integers(length, size=(MAX_FETCHES, fetched)):
             wall, cpu = time.perf_counter(), time.process_time()
-            if batched:
-                samples = dataset.__getitems__(windows)  # type: ignore[attr-defined]
-            else:
-                samples.append(dataset[int(windows[0])])
+            samples = fetch(indices)
             times.append((time.perf_counter() - wall, time.process_time() - cpu))
             if time.perf_counter() > end:
                 break
-        batch = collate_windows(samples)
-    wall, cpu = np.median(times, axis=0) * batch_size / fetched
-    dataset_bytes, on_accelerator = 0, False
+    batch_seconds, cpu_seconds = np.median(times, axis=0) * batch_size / fetched
+    dataset_bytes, device = 0, "cpu"
     if isinstance(dataset, WindowDataset):
-        dataset_bytes, on_accelerator = dataset.nbytes, dataset.device.type != "cpu"
+        dataset_bytes, device = dataset.nbytes, dataset.device
     if dataset_bytes:
         # gathering from memory never waits: the difference is the time of other programs
-        wall = min(wall, cpu)
+        batch_seconds = min(batch_seconds, cpu_seconds)
     return BatchCost(
-        batch_seconds=float(wall),
-        batch_cpu_seconds=float(cpu),
+        batch_seconds=float(batch_seconds),
+        batch_cpu_seconds=float(cpu_seconds),
         batches=batches,
-        batch_bytes=batch.nbytes * batch_size // len(batch.past_target),
+        batch_bytes=collate_windows(samples).nbytes * batch_size // fetched,
         dataset_bytes=dataset_bytes,
         loaders=loaders,
-        on_accelerator=on_accelerator,
+        on_accelerator=device != "cpu",
     )

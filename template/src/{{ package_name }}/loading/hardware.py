@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import platform
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import torch
 from joblib import cpu_count
 
 from ..errors import UserError
-from .nvidia_driver import NvidiaGpu, cuda_advice, nvidia_gpu, torch_index
+from .nvidia_driver import cuda_advice, nvidia_gpu
 
 SHARED_MEMORY = Path("/dev/shm")
-CGROUP = Path("/sys/fs/cgroup")
+# the memory limit of a container, in cgroup versions 2 and 1
+MEMORY_LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,14 @@ def detect_hardware(accelerator: str = "auto") -> Hardware:
     """Return the facts about this computer; raises UserError as ``resolve_accelerator``."""
     # joblib considers affinity and cgroup quotas, os.cpu_count() does not
     cpus = int(cpu_count())
+    # the tasks of Slurm share the CPUs unless each was granted its own
+    granted = "SLURM_CPUS_PER_TASK" in os.environ
+    tasks = 1 if granted else _from_environment("SLURM_NTASKS_PER_NODE", 1)
     return Hardware(
         system=platform.system(),
         start_methods=tuple(multiprocessing.get_all_start_methods()),
-        usable_cpus=min(cpus, _number("SLURM_CPUS_PER_TASK") or cpus),
-        local_ranks=_local_ranks(),
+        usable_cpus=min(cpus, _from_environment("SLURM_CPUS_PER_TASK", cpus)),
+        local_ranks=max(tasks, _from_environment("LOCAL_WORLD_SIZE", 1)),
         accelerator=resolve_accelerator(accelerator),
         wsl="microsoft" in platform.release().lower(),
         memory=_available_memory(),
@@ -78,46 +81,17 @@ def resolve_accelerator(accelerator: str) -> str:
     return accelerator
 
 
-def describe(hardware: Hardware, gpu: NvidiaGpu | None) -> dict[str, str]:
-    """Return what ``doctor.py`` prints, label by label."""
-    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    ranks = f", shared by {hardware.local_ranks} ranks" if hardware.local_ranks > 1 else ""
-    shared = hardware.shared_memory
-    return {
-        "system": f"{platform.platform()}{' (WSL)' if hardware.wsl else ''}",
-        "Python": f"{platform.python_version()} ({sys.executable})",
-        "start method": f"{hardware.start_methods[0]} (all: {', '.join(hardware.start_methods)})",
-        "usable CPUs": f"{hardware.usable_cpus} of {psutil.cpu_count()}{ranks}",
-        "free memory": f"{hardware.memory / 2**30:.1f} GiB",
-        "free /dev/shm": "none" if shared is None else f"{shared / 2**30:.1f} GiB",
-        "torch": f"{torch.__version__} (CUDA {torch.version.cuda or 'not built in'})",
-        "torch_index": torch_index(sys.platform, gpu),
-        "CUDA devices": ", ".join(cuda) or "none",
-        "MPS": "available" if torch.backends.mps.is_available() else "none",
-        "accelerator": hardware.accelerator,
-    }
-
-
-def _number(variable: str) -> int | None:
-    value = os.environ.get(variable, "")
-    return int(value) if value.isdigit() else None
-
-
-def _local_ranks() -> int:
-    ranks = [_number("LOCAL_WORLD_SIZE")]
-    # the tasks of Slurm share the CPUs unless each was granted its own
-    if "SLURM_CPUS_PER_TASK" not in os.environ:
-        ranks.append(_number("SLURM_NTASKS_PER_NODE"))
-    return max(number or 1 for number in ranks)
+def _from_environment(name: str, default: int) -> int:
+    value = os.environ.get(name, "")
+    return (int(value) if value.isdigit() else 0) or default
 
 
 def _available_memory() -> int:
     available = int(psutil.virtual_memory().available)
     used = int(psutil.Process().memory_info().rss)
-    # the limit of a container, in cgroup versions 2 and 1
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+    for path in MEMORY_LIMITS:
         try:
-            available = min(available, max(0, int((CGROUP / name).read_text()) - used))
+            available = min(available, max(0, int(Path(path).read_text()) - used))
         except (OSError, ValueError):  # there is no such file, or it says "max"
             continue
     return available

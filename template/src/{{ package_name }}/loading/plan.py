@@ -4,6 +4,7 @@
 """
 
 import multiprocessing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,58 +39,69 @@ class Choice:
     reason: str
 
 
-@dataclass(frozen=True)
-class LoaderPlan:
-    """Arguments of the training and the validation DataLoader, under torch's names."""
-
-    num_workers: Choice
-    multiprocessing_context: Choice
-    persistent_workers: Choice
-    prefetch_factor: Choice
-    pin_memory: Choice
-
-    def choices(self) -> dict[str, Choice]:
-        """Return the choices by argument."""
-        return dict(vars(self))
-
-    def dataloader_kwargs(self, seed: int) -> dict[str, Any]:
-        """Return a new dict for ``fit_from_dataset``, because Darts removes keys from it.
-
-        The separate generator keeps torch's global random state, and with it dropout, independent
-        of how batches are loaded.
-        """
-        values = {name: choice.value for name, choice in self.choices().items()}
-        values |= {"collate_fn": collate_windows, "generator": torch.Generator().manual_seed(seed)}
-        return {name: value for name, value in values.items() if value is not None}
+# the arguments of the training and the validation DataLoader, under torch's names
+LoaderPlan = dict[str, Choice]
+# whether the rule applies, the value that it gives, and the reason
+Rule = tuple[bool, Any, str]
 
 
 def plan_loader(config: LoaderConfig, hardware: Hardware, cost: BatchCost) -> LoaderPlan:
     """Choose DataLoader arguments where the config says ``auto``.
 
     Raises:
-        UserError: if configured values do not fit together or do not fit the hardware.
+        UserError: with a line for each configured value that does not fit the others or the
+            hardware.
     """
     cpus = max(1, hardware.usable_cpus // hardware.local_ranks)
-    method = _configured(config, "multiprocessing_context") or _start_method(hardware)
-    workers = _configured(config, "num_workers")
-    if workers is None:
-        workers = _num_workers(hardware, cost, method.value, cpus)
-    elif workers.value > cpus:
-        workers = Choice(workers.value, f"set in the config, above the {cpus} usable CPUs")
-    pin = _configured(config, "pin_memory") or _pin_memory(hardware, cost, workers.value)
-    _check(config, hardware, cost, method.value, workers.value)
-    persistent = _configured(config, "persistent_workers") or Choice(
-        True, "starting workers again every epoch takes seconds"
+    system, device = hardware.system, hardware.accelerator
+    fork_server = system == "Linux" and "forkserver" in hardware.start_methods
+    method = _choose(
+        config.multiprocessing_context,
+        (fork_server, "forkserver", "workers start small, and no running threads are forked"),
+        (True, "spawn", f"the safe start method on {system}"),
     )
-    prefetch = _configured(config, "prefetch_factor") or Choice(2, "the default of torch")
+    workers = _choose(config.num_workers, *_worker_rules(hardware, cost, method.value, cpus))
+    if config.num_workers != AUTO and workers.value > cpus:
+        workers = Choice(workers.value, f"{workers.reason}, above the {cpus} usable CPUs")
+    pin = _choose(
+        config.pin_memory,
+        (cost.on_accelerator, False, "batches are already on the accelerator"),
+        (device != "cuda", False, f"training runs on {device}, not on CUDA"),
+        (hardware.wsl, False, "page-locked memory is scarce under WSL"),
+        (workers.value == 0, False, "without workers, pinning costs more time than it saves"),
+        (True, True, "batches are copied to the GPU while it computes"),
+    )
+    problems = list(_problems(config, hardware, cost, method.value, workers.value))
+    if problems:
+        raise UserError("\n".join(f"dataloader.{problem}" for problem in problems))
+    kept = "starting workers again every epoch takes seconds"
+    persistent = _choose(config.persistent_workers, (True, True, kept))
+    prefetch = _choose(config.prefetch_factor, (True, 2, "the default of torch"))
     if workers.value == 0:
         method = persistent = prefetch = Choice(None, "there are no workers")
-    return LoaderPlan(workers, method, persistent, prefetch, pin)
+    return {
+        "num_workers": workers,
+        "multiprocessing_context": method,
+        "persistent_workers": persistent,
+        "prefetch_factor": prefetch,
+        "pin_memory": pin,
+    }
+
+
+def dataloader_kwargs(plan: LoaderPlan, seed: int) -> dict[str, Any]:
+    """Return a new dict for ``fit_from_dataset``, because Darts removes keys from it.
+
+    The separate generator keeps torch's global random state, and with it dropout, independent of
+    how batches are loaded.
+    """
+    values = {name: choice.value for name, choice in plan.items() if choice.value is not None}
+    generator = torch.Generator().manual_seed(seed)
+    return {**values, "collate_fn": collate_windows, "generator": generator}
 
 
 def preload(plan: LoaderPlan) -> None:
     """Let a fork server import once what every worker needs."""
-    if plan.multiprocessing_context.value == "forkserver":
+    if plan["multiprocessing_context"].value == "forkserver":
         package = __name__.partition(".")[0]
         multiprocessing.get_context("forkserver").set_forkserver_preload(
             [f"{package}.loading.windows", f"{package}.cli"]
@@ -118,20 +130,14 @@ def estimate_seconds(cost: BatchCost, method: str, cpus: int, workers: int) -> f
     return start + cost.batches * batch
 
 
-def _configured(config: LoaderConfig, name: str) -> Choice | None:
-    value = getattr(config, name)
-    return None if value == AUTO else Choice(value, "set in the config")
+def _choose(configured: Any, *rules: Rule) -> Choice:
+    """Return the configured value, or that of the first rule that applies."""
+    if configured != AUTO:
+        return Choice(configured, "set in the config")
+    return next(Choice(value, reason) for applies, value, reason in rules if applies)
 
 
-def _start_method(hardware: Hardware) -> Choice:
-    if hardware.system == "Linux" and "forkserver" in hardware.start_methods:
-        return Choice("forkserver", "workers start small, and no running threads are forked")
-    return Choice("spawn", f"the safe start method on {hardware.system}")
-
-
-def _num_workers(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -> Choice:
-    if cost.on_accelerator:
-        return Choice(0, "windows are gathered on the accelerator")
+def _worker_rules(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -> list[Rule]:
     memory = hardware.memory // 2 // (WORKER_BYTES[method] * cost.loaders)
     limits = [
         (MAX_WORKERS, f"more than {MAX_WORKERS} rarely help"),
@@ -146,64 +152,54 @@ def _num_workers(hardware: Hardware, cost: BatchCost, method: str, cpus: int) ->
     estimates = [estimate_seconds(cost, method, cpus, number) for number in range(limit + 1)]
     best = next(n for n, time in enumerate(estimates) if time <= min(estimates) * TOLERANCE)
     batch = f"a batch takes {cost.batch_seconds * 1e3:.3g} ms"
-    if limit == 0:
-        return Choice(0, f"{batch}, but {reason}")
-    if best == 0:
-        return Choice(0, f"{batch}; workers would cost more time than they save")
-    computing = cost.batch_cpu_seconds > 0.5 * cost.batch_seconds
-    spent = f"{batch}, mostly {'computing' if computing else 'waiting'}; {cpus} usable CPUs"
-    return Choice(best, f"{spent}; {reason}" if best == limit else spent)
+    work = "computing" if cost.batch_cpu_seconds > 0.5 * cost.batch_seconds else "waiting"
+    spent = f"{batch}, mostly {work}; {cpus} usable CPUs"
+    return [
+        (cost.on_accelerator, 0, "windows are gathered on the accelerator"),
+        (limit == 0, 0, f"{batch}, but {reason}"),
+        (best == 0, 0, f"{batch}; workers would cost more time than they save"),
+        (best == limit, best, f"{spent}; {reason}"),
+        (True, best, spent),
+    ]
 
 
-def _pin_memory(hardware: Hardware, cost: BatchCost, workers: int) -> Choice:
-    if cost.on_accelerator:
-        return Choice(False, "batches are already on the accelerator")
-    if hardware.accelerator != "cuda":
-        return Choice(False, f"training runs on {hardware.accelerator}, not on CUDA")
-    if hardware.wsl:
-        return Choice(False, "page-locked memory is scarce under WSL")
-    if workers == 0:
-        return Choice(False, "without workers, pinning costs the main process more than it saves")
-    return Choice(True, "batches are copied to the GPU while it computes")
-
-
-def _check(
+def _problems(
     config: LoaderConfig, hardware: Hardware, cost: BatchCost, method: str, workers: int
-) -> None:
-    """Refuse configured values that do not fit together or do not fit the hardware."""
+) -> Iterator[str]:
+    """Find configured values that do not fit together or do not fit the hardware."""
     free = hardware.shared_memory
     if method not in hardware.start_methods:
-        raise UserError(
-            f"dataloader.multiprocessing_context: {method!r} is not available on "
-            f"{hardware.system}. Use auto or {' or '.join(hardware.start_methods)}."
+        yield (
+            f"multiprocessing_context: {method!r} is not available on {hardware.system}. "
+            f"Use auto or {' or '.join(hardware.start_methods)}."
         )
     if workers == 0:
         for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context"):
             value = getattr(config, name)
             if value not in (AUTO, False):
-                raise UserError(
-                    f"dataloader.{name}: {str(value).lower()} requires workers, but num_workers is "
-                    f"0. Set dataloader.num_workers=2 or dataloader.{name}=auto."
+                yield (
+                    f"{name}: {str(value).lower()} requires workers, but num_workers is 0. "
+                    f"Set dataloader.num_workers=2 or dataloader.{name}=auto."
                 )
     elif cost.on_accelerator:
-        raise UserError(
-            f"dataloader.num_workers: {workers} workers cannot gather windows on the accelerator. "
+        yield (
+            f"num_workers: {workers} workers cannot gather windows on the accelerator. "
             "Set dataloader.num_workers=0 or data.device=host."
         )
     elif method != "fork" and free and cost.dataset_bytes > free:
-        raise UserError(
-            f"dataloader.num_workers: the data ({cost.dataset_bytes / 2**20:.0f} MiB) does not fit "
-            f"in /dev/shm ({free / 2**20:.0f} MiB free), through which workers share it. Set "
+        yield (
+            f"num_workers: the data ({cost.dataset_bytes / 2**20:.0f} MiB) does not fit in "
+            f"/dev/shm ({free / 2**20:.0f} MiB free), through which workers share it. Set "
             "dataloader.num_workers=0, keep the data in a memory-mapped file, or enlarge /dev/shm "
             "(docker run --shm-size)."
         )
     if config.pin_memory is True and hardware.accelerator != "cuda":
-        raise UserError(
-            "dataloader.pin_memory: true requires CUDA, but training runs on "
-            f"{hardware.accelerator}. Set dataloader.pin_memory=auto."
+        yield (
+            f"pin_memory: true requires CUDA, but training runs on {hardware.accelerator}. "
+            "Set dataloader.pin_memory=auto."
         )
     if config.pin_memory is True and cost.on_accelerator:
-        raise UserError(
-            "dataloader.pin_memory: true requires batches on the host, but windows are gathered "
-            "on the accelerator. Set dataloader.pin_memory=auto or data.device=host."
+        yield (
+            "pin_memory: true requires batches on the host, but windows are gathered on the "
+            "accelerator. Set dataloader.pin_memory=auto or data.device=host."
         )

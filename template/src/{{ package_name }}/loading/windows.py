@@ -93,8 +93,8 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         """Take the values of a panel, whose targets end where the training part does.
 
         Args:
-            shape: Darts' dataset of any of the series, one for which ``supports`` returns True: it
-                gives the shape of the windows, and the roles that the model uses.
+            shape: Darts' dataset of any of the series that ``supports`` accepts: it gives the shape
+                of the windows, and whether the model uses static covariates.
             panel: scaled series.
             max_samples_per_ts: newest windows of each series; None for all.
             sampling: ``darts`` repeats the windows of shorter series until every series has as
@@ -108,9 +108,8 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         TorchTrainingDataset.__init__(self)
         self.input_chunk_length = shape.input_chunk_length
         self.output_chunk_length = shape.output_chunk_length
-        self.shift = shape.shift
-        self.stride = shape.stride
-        self.sampling = sampling
+        self.shift, self.stride = shape.shift, shape.stride
+        self.sampling, self.device = sampling, device
 
         span, lengths = self.shift + self.output_chunk_length, panel.targets.length
         if len(short := np.flatnonzero(lengths < span)):
@@ -135,19 +134,12 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             role: SeriesTensor(array, (oldest, newest), steps[role], role, device)
             for role, array in panel.roles.items()
         }
-        self._static_covariates = None
-        if shape.uses_static_covariates_covariates:
-            static = static_tensor(panel.static_covariates, len(panel.names))
-            self._static_covariates = None if static is None else static.to(device)
+        table = panel.static_covariates if shape.uses_static_covariates_covariates else None
+        self._static_covariates = static_tensor(table, len(panel.names), device)
         # tensors, because workers share their memory
         self._count = torch.from_numpy(count)
         self._ends = torch.from_numpy(np.cumsum(count))
         self._newest = torch.from_numpy(newest)
-
-    @property
-    def device(self) -> torch.device:
-        """Return the device on which windows are gathered."""
-        return self._roles["targets"].values.device
 
     @property
     def nbytes(self) -> int:
@@ -207,7 +199,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             batch.historic_future_covariates = covariates[:, past]
             batch.future_covariates = covariates[:, future]
         if self._static_covariates is not None:
-            rows = torch.from_numpy(series).to(self._static_covariates.device)
+            rows = torch.from_numpy(series).to(self.device)
             batch.static_covariates = self._static_covariates[rows]
         return batch
 

@@ -5,17 +5,15 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from hydra.utils import get_object
-from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from ..config import TrainConfig, build, build_all
+from ..config import TrainConfig, build
 from ..errors import UserError
 from ..runs.folder import RESUME_POINT
 from .callbacks import FastAveragePools, FitLoaders, NoProfiler, SparseLossLog
-from .checks import argument_problems, likelihood_problems, monitor_problems
+from .checks import config_problems
 from .resume import ResumePoint, continue_from, with_run_ids
 
 
@@ -32,22 +30,21 @@ def build_model(
     """
     path = str(config.model.get("_target_"))
     target, model_class = import_model(path)
-    arguments, problems = _with_classes(config.model)
-    problems += argument_problems("model", arguments, target, model_class, PLForecastingModule)
-    problems += argument_problems("trainer", config.trainer, Trainer)
-    problems += likelihood_problems(model_class, arguments)
-    problems += monitor_problems(config)
-    if problems:
+    arguments = {key: value for key, value in config.model.items() if key != "_target_"}
+    for key in ("optimizer_cls", "lr_scheduler_cls"):
+        if isinstance(name := arguments.get(key), str):
+            arguments[key] = _import(f"model.{key}", name)
+    if problems := list(config_problems(config, arguments, target, model_class)):
         raise UserError("\n".join(problems))
     own = FitLoaders(config.seed), SparseLossLog(), FastAveragePools()
-    callbacks = [*build_all(config.callbacks).values(), *own]
+    callbacks = [*build(config.callbacks).values(), *own]
     if config.save_every_n_epochs > 0:
         callbacks.append(ResumePoint(run_dir / RESUME_POINT, config.save_every_n_epochs))
     trainer = {
         "profiler": NoProfiler(),
         **build(config.trainer),
         "callbacks": callbacks,
-        "logger": list(build_all(with_run_ids(config.logger, point)).values()),
+        "logger": list(build(with_run_ids(config.logger, point)).values()),
         "enable_checkpointing": any(isinstance(item, ModelCheckpoint) for item in callbacks),
         "default_root_dir": str(run_dir),
     }
@@ -73,11 +70,7 @@ def import_model(path: str) -> tuple[Callable[..., Any], type[TorchForecastingMo
     Raises:
         UserError: when it is neither a torch model of Darts nor a function annotated to return one.
     """
-    try:
-        target = get_object(path)
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"model._target_: cannot import {path!r}. {reason}") from error
+    target = _import("model._target_", path)
     model_class = target if isclass(target) else get_type_hints(target).get("return")
     if not (isclass(model_class) and issubclass(model_class, TorchForecastingModel)):
         raise UserError(
@@ -87,14 +80,9 @@ def import_model(path: str) -> tuple[Callable[..., Any], type[TorchForecastingMo
     return target, model_class
 
 
-def _with_classes(model: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a model's arguments with classes in place of dotted paths, and the problems."""
-    arguments = {key: value for key, value in model.items() if key != "_target_"}
-    problems = []
-    for key in ("optimizer_cls", "lr_scheduler_cls"):
-        if isinstance(path := arguments.get(key), str):
-            try:
-                arguments[key] = get_object(path)
-            except Exception:
-                problems.append(f"model.{key}: cannot import {path!r}.")
-    return arguments, problems
+def _import(key: str, path: str) -> Any:
+    try:
+        return get_object(path)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{key}: cannot import {path!r}. {reason}") from error

@@ -9,7 +9,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from torch.nn import AvgPool1d
 from torch.nn.functional import pad
 
-from ..loading.epoch_order import EpochShuffle, GatheredBatches, ResumableLoader, ShuffledBatches
+from ..loading.epoch_order import EpochOrder, GatheredBatches, ResumableLoader
 from ..loading.windows import WindowDataset
 
 
@@ -29,18 +29,17 @@ class FitLoaders(Callback):
         if stage != "fit" or trainer.overfit_batches:
             return
         data = trainer.datamodule
-        train, validation, size = data.train_dataset, data.val_dataset, data.batch_size
-        order = EpochShuffle(len(train), self.seed)
-        arguments = data.dataloader_kwargs
+        train, validation, arguments = data.train_dataset, data.val_dataset, data.dataloader_kwargs
+        order = EpochOrder(len(train), data.batch_size, self.seed)
         in_process = arguments.get("num_workers", 0) == 0 and not arguments["pin_memory"]
         if isinstance(train, WindowDataset) and in_process:
-            data.train_dataloader = lambda: GatheredBatches(train, size, order)
+            data.train_dataloader = lambda: GatheredBatches(train, order)
         else:
-            batches = ShuffledBatches(order, size, drop_last=False)
             others = {key: arguments[key] for key in arguments if key != "drop_last"}
-            data.train_dataloader = lambda: ResumableLoader(train, batch_sampler=batches, **others)
+            data.train_dataloader = lambda: ResumableLoader(train, batch_sampler=order, **others)
         if isinstance(validation, WindowDataset):
-            data.val_dataloader = lambda: GatheredBatches(validation, size)
+            in_order = EpochOrder(len(validation), data.batch_size)
+            data.val_dataloader = lambda: GatheredBatches(validation, in_order)
 
 
 class SparseLossLog(Callback):
@@ -52,8 +51,6 @@ class SparseLossLog(Callback):
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Wrap the ``log`` method of the module."""
-        if stage != "fit":
-            return
         log_always = pl_module.log
 
         def log(name: str, *args: Any, **kwargs: Any) -> None:

@@ -25,12 +25,9 @@ from ..data import (
 )
 from ..loading.batch_cost import measure_batch_cost
 from ..loading.hardware import Hardware
-from ..loading.plan import LoaderPlan, plan_loader, preload
+from ..loading.plan import LoaderPlan, dataloader_kwargs, plan_loader, preload
 from ..loading.windows import WindowDataset
 from ..loading.worker_logging import collect_logs
-
-# epochs that Darts trains without trainer.max_epochs
-DARTS_EPOCHS = 100
 
 log = logging.getLogger(__name__)
 
@@ -75,22 +72,20 @@ def scale_data(
 
 def supported_covariates(model: TorchForecastingModel, data: Panel) -> Panel:
     """Return the data without covariates that the model cannot use, and log what is left out."""
-    considers = model.supports_static_covariates and model.considers_static_covariates
     usable = {
-        "past": model.supports_past_covariates,
-        "future": model.supports_future_covariates,
-        "static": considers,
+        "past_covariates": model.supports_past_covariates,
+        "future_covariates": model.supports_future_covariates,
+        "static_covariates": (
+            model.supports_static_covariates and model.considers_static_covariates
+        ),
     }
-    unused = [
-        kind
-        for kind, supported in usable.items()
-        if getattr(data, f"{kind}_covariates") is not None and not supported
-    ]
-    for kind in unused:
-        name = type(model).__name__
-        log.info("%s does not use %s covariates; they are left out.", name, kind)
-    left_out: dict[str, Any] = {f"{kind}_covariates": None for kind in unused}
-    return replace(data, **left_out)
+    unused: dict[str, Any] = {
+        role: None for role in usable if not usable[role] and getattr(data, role) is not None
+    }
+    for role in unused:
+        kind = role.replace("_", " ")
+        log.info("%s does not use %s; they are left out.", type(model).__name__, kind)
+    return replace(data, **unused)
 
 
 def make_windows(
@@ -98,13 +93,13 @@ def make_windows(
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Return training and validation windows, as ``WindowDataset`` where that covers them."""
     data, scaled, split = config.data, prepared.scaled, prepared.split
-    train = replace(scaled, targets=split.train(scaled.targets))
-    look_back = model.min_train_series_length - model.output_chunk_length
-    validation = replace(
-        scaled, targets=split.validation(scaled.targets, look_back), sample_weight=None
-    )
-    parts = [train, validation] if split.validates else [train]
-    shapes = darts_datasets(model, data, [_longest(part) for part in parts])
+    parts = [replace(scaled, targets=split.train(scaled.targets))]
+    if split.validates:
+        look_back = model.min_train_series_length - model.output_chunk_length
+        targets = split.validation(scaled.targets, look_back)
+        parts.append(replace(scaled, targets=targets, sample_weight=None))
+    longest = [part.select([int(part.targets.length.argmax())]) for part in parts]
+    shapes = darts_datasets(model, data, longest)
     if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
         name = type(shapes[0]).__name__
         log.info("%s: not covered by WindowDataset; Darts' dataset is used.", name)
@@ -122,13 +117,9 @@ def darts_datasets(
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Let the model build Darts' own datasets, with all the checks and encoders of its ``fit``.
 
-    The only use of a private name of Darts: it knows the windows of each model.
-    ``tests/test_windows.py`` fails if it changes.
-
-    Args:
-        model: the model.
-        config: gives the stride of the windows and their weights.
-        parts: scaled series of the training part, and of the validation part if there is one.
+    ``parts`` are the scaled training part, and the validation part if there is one. The only use of
+    a private name of Darts: it knows the windows of each model. ``tests/test_windows.py`` fails if
+    it changes.
     """
     arguments: dict[str, Any] = {}
     for prefix, part in zip(("", "val_"), parts, strict=False):
@@ -142,19 +133,14 @@ def darts_datasets(
     return found["train_dataset"], found["val_dataset"]
 
 
-def _longest(part: Panel) -> Panel:
-    return part.select([int(part.targets.length.argmax())])
-
-
 def _weighted(part: Panel, shape: TorchTrainingDataset) -> Panel:
     """Add Darts' weights of the longest series, whose end is the weights of every other one."""
     if part.sample_weight is not None or shape.sample_weight is None:
         return part
     weights, targets = shape.sample_weight[0].values(copy=False), part.targets
     first = len(weights) - targets.length
-    return replace(
-        part, sample_weight=SeriesArray(weights, first, targets.length, targets.start, ["weight"])
-    )
+    own = SeriesArray(weights, first, targets.length, targets.start, ["weight"])
+    return replace(part, sample_weight=own)
 
 
 def fit_model(
@@ -169,28 +155,20 @@ def fit_model(
     Raises:
         SystemExit: on SIGTERM, with the exit code of a process that this signal ended.
     """
-    cost = measure_batch_cost(
-        train,
-        model.batch_size,
-        epochs=config.trainer.get("max_epochs", DARTS_EPOCHS),
-        loaders=1 if validation is None or isinstance(validation, WindowDataset) else 2,
-    )
+    in_process = validation is None or isinstance(validation, WindowDataset)
+    cost = measure_batch_cost(train, model.batch_size, model.n_epochs, 1 if in_process else 2)
     plan = plan_loader(config.dataloader, hardware, cost)
-    for name, choice in plan.choices().items():
+    for name, choice in plan.items():
         if choice.value is not None:
             log.info("dataloader.%s = %s: %s", name, choice.value, choice.reason)
-    if plan.num_workers.value == 0:
+    if plan["num_workers"].value == 0:
         silence_few_workers_warning()
     preload(plan)
-    arguments = plan.dataloader_kwargs(config.seed)
-    with collect_logs(plan.multiprocessing_context.value) as worker_init_fn:
+    with collect_logs(plan["multiprocessing_context"].value) as worker_init_fn:
+        arguments = {**dataloader_kwargs(plan, config.seed), "worker_init_fn": worker_init_fn}
+        best = _keeps_best(model, config)
         try:
-            model.fit_from_dataset(
-                train,
-                validation,
-                dataloader_kwargs={**arguments, "worker_init_fn": worker_init_fn},
-                load_best=_keeps_best(model, config),
-            )
+            model.fit_from_dataset(train, validation, dataloader_kwargs=arguments, load_best=best)
         except SIGTERMException as stop:
             # Lightning would exit with 0, as if the training had finished
             raise SystemExit(128 + signal.SIGTERM) from stop

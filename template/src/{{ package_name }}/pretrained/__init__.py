@@ -9,14 +9,11 @@ from ..errors import UserError
 
 
 def chronos2(local_dir: str | None, **arguments: Any) -> Chronos2Model:
-    """Return Chronos-2 (arXiv:2510.15821).
-
-    Args:
-        local_dir: folder with the ``config.json`` and ``model.safetensors`` of the model.
-        arguments: other arguments of ``Chronos2Model``.
+    """Return Chronos-2 (arXiv:2510.15821), made with other ``arguments`` of ``Chronos2Model``.
 
     Raises:
-        UserError: when a file is missing, which Darts would download.
+        UserError: when ``config.json`` or ``model.safetensors``, which Darts would download, is not
+            in ``local_dir``.
     """
     return Chronos2Model(local_dir=_complete(local_dir), **arguments)
 

@@ -46,11 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the resolved config.
-
-    Raises:
-        UserError: when the folder already holds a run.
-    """
+    """Write the resolved config; raise ``UserError`` when the folder already holds a run."""
     if (folder / CONFIG).exists():
         raise UserError(
             f"hydra.run.dir: '{folder}' already holds a run, which is not overwritten. Choose "
@@ -90,12 +86,8 @@ def find_run(run: str, key: str = "run") -> Path:
 def check_unfinished(folder: Path, output_dir: str) -> None:
     """Make sure that a run can be resumed.
 
-    Args:
-        folder: of the run.
-        output_dir: the folder that its config names.
-
     Raises:
-        UserError: when the run is finished, or was moved.
+        UserError: when it is finished, or was moved from the ``output_dir`` that its config names.
     """
     if (folder / RECORD).is_file():
         raise UserError(
@@ -124,9 +116,8 @@ def check_same_data(folder: Path, digest: str) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what a killed run left half-written: its bundle and its mapped values."""
-    for leftover in (folder / BUNDLE, *folder.glob("storage-*")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
+    for leftover in (*folder.glob(BUNDLE), *folder.glob("storage-*")):
+        shutil.rmtree(leftover)
 
 
 def shown(path: Path) -> Path:

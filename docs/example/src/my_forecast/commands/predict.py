@@ -1,89 +1,69 @@
 """Forecast beyond the data with one finished run, or with the average of several."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from ..config import PredictConfig, QuantileConfig, build, command_config
+from ..config import PredictConfig, build, check_config
 from ..data import Panel, Steps, fingerprint
 from ..errors import UserError
-from ..evaluation.forecast import FutureForecast, combine
-from ..evaluation.inference import Calibration
-from ..evaluation.plots import draw_forecast, future_window, save_png
+from ..evaluation.forecast import combine, forecast
+from ..evaluation.plots import draw_future, save_png
 from ..run import Run, load_run
 from ..runs.folder import written_aside
 
 
 def predict(composed: DictConfig) -> None:
-    """Run the command.
-
-    Args:
-        composed: the config as Hydra composed it.
+    """Run the command on the config that Hydra composed.
 
     Raises:
         UserError: when the config, a run or the data is not usable, or the output exists.
     """
-    config = command_config(composed, PredictConfig)
+    config = check_config(composed, PredictConfig)
     output = Path(config.output)
     check_output(output)
     runs = [load_run(folder, config.accelerator) for folder in config.run]
     horizon = config.horizon or runs[0].config.horizon
-    inputs = [_inputs(run, config, horizon) for run in runs]
-    data = inputs[0].data
-    for one in inputs[1:]:
-        if _targets(one.data) != _targets(data):
+    prepared = [_prepared(run, config, horizon) for run in runs]
+    data = prepared[0][0]
+    for run, (other, _) in zip(runs[1:], prepared[1:], strict=True):
+        if _targets(other) != _targets(data):
             raise UserError(
-                f"run: '{one.run.folder}' forecasts other data than '{runs[0].folder}'. Combine "
+                f"run: '{run.folder}' forecasts other data than '{runs[0].folder}'. Combine "
                 "runs on the same data, or give them the same with data_path=..."
             )
 
-    def forecasts(numbers: Steps) -> FutureForecast:
-        return combine([one.forecasts(numbers) for one in inputs], config.ensemble)
-
-    def table(numbers: Steps) -> pd.DataFrame:
-        return forecasts(numbers).table(several=len(data.names) > 1)
+    def table(numbers: Steps | None = None) -> pd.DataFrame:
+        return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
     if config.writer is None:
-        shown = forecasts(np.arange(len(data.names)))
-        write_table(shown.table(), output)
+        forecasts = table()
+        write_table(forecasts, output)
     else:
         folders = [str(run.folder) for run in runs]
-        same = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
-        build(config.writer)(table, len(data.names), output, repr(same))
-        shown = forecasts(np.array([0]))
-    plot = output.with_suffix(".png")
-    window = future_window(data, shown)
-    save_png(draw_forecast(replace(window, title=f"Forecast of {data.names[0]}")), plot)
+        inputs = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
+        build(config.writer)(table, len(data.names), output, repr(inputs))
+        forecasts = table(np.array([0]))
+    plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
+    levels = config.quantiles or runs[0].config.quantiles
+    save_png(draw_future(data, forecasts, horizon, levels, title), plot)
     print(f"Saved {output} and {plot}")
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What the forecasts of one run are made from."""
-
-    run: Run
-    data: Panel
-    horizon: int
-    quantiles: QuantileConfig
-    calibration: Calibration | None
-
-    def forecasts(self, numbers: Steps) -> FutureForecast:
-        return self.run.forecasts(
-            self.data, self.horizon, self.quantiles, self.calibration, numbers
-        )
-
-
-def _inputs(run: Run, config: PredictConfig, horizon: int) -> _Inputs:
-    quantiles = run.quantile_config(config.quantiles, config.num_samples)
+def _prepared(
+    run: Run, config: PredictConfig, horizon: int
+) -> tuple[Panel, Callable[[Steps | None], pd.DataFrame]]:
+    """Return the data of a run, and what forecasts the series with some numbers."""
+    spec = run.backtest_spec(horizon, None, config.quantiles, config.num_samples)
     data, calibration = run.load_data(horizon, config.data_path, config.future_path), None
     if config.intervals is not None:
         data, split = run.split(data, horizon)
-        spec = run.backtest_spec(horizon, quantiles=quantiles)
         calibration = build(config.intervals)(run.bundle, data, split, spec)
-    return _Inputs(run, data, horizon, quantiles, calibration)
+    return data, partial(forecast, run.bundle, data, horizon, spec.quantiles, calibration)
 
 
 def _targets(data: Panel) -> str:

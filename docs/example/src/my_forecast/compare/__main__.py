@@ -1,5 +1,5 @@
 """Run the comparison: `python -m <package>.compare`."""
 
-from .table import main
+from . import main
 
 main()

@@ -1,16 +1,7 @@
 """From a source to scaled series: read, check, fill, split, scale."""
 
-from .checks import DataError, Problem
-from .panel import (
-    IN_MEMORY,
-    InMemory,
-    Panel,
-    SeriesArray,
-    Steps,
-    Storage,
-    fingerprint,
-    show_time,
-)
+from .checks import DataError
+from .panel import IN_MEMORY, Panel, SeriesArray, Steps, Storage, fingerprint, show_time
 from .scaling import SCALERS, Scalers, fit_scalers
 from .sources import Source, load_data
 from .split import Split, split_data
@@ -19,9 +10,7 @@ __all__ = [
     "IN_MEMORY",
     "SCALERS",
     "DataError",
-    "InMemory",
     "Panel",
-    "Problem",
     "Scalers",
     "SeriesArray",
     "Source",

@@ -1,28 +1,27 @@
 """Sources that read files: CSV and Parquet, one or many, wide or long."""
 
 import csv
-import difflib
 import re
 from abc import abstractmethod
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
 from collections.abc import Sequence
-from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 import polars as pl
 from polars.exceptions import NoDataError, PolarsError
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from ..config import AUTO, listed
 from ..errors import UserError
-from .builder import ROW, Columns, File, PanelBuilder
-from .checks import Problems
-from .panel import Panel, Storage
+from .builder import ROW, STAND_IN, File, PanelBuilder
+from .checks import Problems, shown
+from .panel import ROLES, Panel, Storage
 from .sources import Source, load_data
 
-# the value of data.series_column that stands for SERIES, if there is such a column
-AUTO = "auto"
+# names series if data.series_column is AUTO and there is such a column
 SERIES = "unique_id"
 # the column of times in a data frame that a function returns
 TIME = "ds"
@@ -35,9 +34,28 @@ MISSING = ["NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "n
 BOOLEANS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
 _ENCODINGS = "Set data.encoding, such as cp1252 (Excel in Western Europe) or gbk (in China)."
 
+
+def _check_each_once(columns: list[str]) -> list[str]:
+    if len(set(columns)) < len(columns):
+        raise ValueError("names a column twice")
+    return columns
+
+
+def _check_encoding(name: str) -> str:
+    try:
+        return name if name == AUTO else lookup(name).name
+    except LookupError as error:
+        raise ValueError("is not an encoding of Python, such as utf-8, cp1252 or gbk") from error
+
+
+def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
+    return pl.from_pandas(frame) if isinstance(frame, pd.DataFrame) else frame
+
+
 # YAML reads a column named 2024 as a number
 Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True)]
 Texts = Annotated[list[Text], Field(min_length=1)]
+Columns = Annotated[list[Text], AfterValidator(_check_each_once)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 
 
@@ -61,10 +79,10 @@ class FileSource(Source):
 
     path: Text | Texts
     time_column: Text
-    target_columns: Texts
-    past_covariates_columns: list[Text] = Field(default=[])
-    future_covariates_columns: list[Text] = Field(default=[])
-    static_covariates_columns: list[Text] = Field(default=[])
+    target_columns: Annotated[Columns, Field(min_length=1)]
+    past_covariates_columns: Columns = []
+    future_covariates_columns: Columns = []
+    static_covariates_columns: Columns = []
     sample_weight_column: Text | None = None
     series_column: Text | Texts | None = AUTO
     frequency: Text | None = None
@@ -73,7 +91,19 @@ class FileSource(Source):
     @property
     def title(self) -> str:
         """Return the paths."""
-        return ", ".join(_listed(self.path))
+        return ", ".join(listed(self.path))
+
+    @property
+    def roles(self) -> dict[str, list[str]]:
+        """Return the columns of each role that has any."""
+        covariates = self.past_covariates_columns, self.future_covariates_columns
+        groups = (self.target_columns, *covariates, listed(self.sample_weight_column))
+        return {role: group for role, group in zip(ROLES, groups, strict=True) if group}
+
+    @property
+    def values(self) -> list[str]:
+        """Return the columns of all roles, each once."""
+        return list(dict.fromkeys(column for group in self.roles.values() for column in group))
 
     @abstractmethod
     def open(self, path: Path) -> pl.LazyFrame:
@@ -85,18 +115,14 @@ class FileSource(Source):
 
     def paths(self) -> list[Path]:
         """Return the files; raises UserError if there are none."""
-        return _find_files(_listed(self.path), self.suffix)
+        return _find_files(listed(self.path), self.suffix)
 
     def has_dates(self, times: pl.LazyFrame) -> bool:
         """Return whether the times in the only column are dates, and not whole numbers."""
         return not times.collect_schema().dtypes()[0].is_integer()
 
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
-        """Return dates in UTC without zone, or whole numbers; null where a cell is neither."""
-        if not dates:
-            return cells.cast(pl.Int64, strict=False)
-        if isinstance(cells.dtype, pl.Datetime) and cells.dtype.time_zone:
-            return cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        """Return dates or whole numbers; null where a cell is neither."""
         return cells
 
     def invalid_time(self, dates: bool) -> tuple[str, str]:
@@ -109,107 +135,90 @@ class FileSource(Source):
 
     def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return the series that have regular times; see ``Source.read``."""
-        paths = self.paths()
-        names = _names_of_files(paths)
+        files = self._open_files(future, problems)
+        keys = self._keys(files[0].frame.collect_schema().names())
+        unusable = set[str]()
+        for file in files:
+            unusable |= self._complete(file, keys, problems)
+        if unusable & {self.time_column, *keys}:
+            problems.refuse()
+        dates = {self.has_dates(file.frame.select(self.time_column)) for file in files}
+        if len(dates) > 1:
+            problems.add(
+                "numbers in some files, dates in others",
+                "Read the two kinds of files separately.",
+                subject=f"column {self.time_column!r}",
+            )
+            problems.refuse()
+        return PanelBuilder(self, files, keys, storage, problems).build(dates.pop())
+
+    def _open_files(self, future: Path | None, problems: Problems) -> list[File]:
+        """Return the files that can be read; ``future`` is the last one."""
+        names = _names_of_files(self.paths())
         if future is not None:
-            self._check_future(future, paths)
+            self._check_future(future, list(names))
             names[future] = next(iter(names.values()))
-            paths.append(future)
-        several = len(paths) > 1
-        files = []
-        for path in paths:
+        files, begin = list[File](), 0
+        for path, name in names.items():
+            label = path.name if len(names) > 1 else ""
             try:
                 frame = self.open(path)
                 length = frame.select(pl.len()).collect().item()
                 if length == 0:
                     raise ValueError("the file has columns but no rows", "Add rows.")
             except ValueError as error:
-                problems.add(*error.args, subject=path.name if several else "")
+                problems.add(*error.args, subject=label)
                 continue
-            place = f"{path.name} {self.row_name}" if several else self.row_name
-            files.append(File(path, names[path], place, frame, length))
-        if not files:
+            files.append(File(path, name, label, frame, begin, length, ahead=path == future))
+            begin += length
+        if all(file.ahead for file in files):
             problems.refuse()
-        columns = self._columns(files[0].frame.collect_schema())
-        known_ahead = {"future_covariates": self.future_covariates_columns}
-        ahead = replace(columns, static=[], roles=known_ahead)
-        unusable = set[str]()
-        for file in files:
-            needed = ahead if file.path == future else columns
-            unusable |= self._unusable(file, needed, several, problems)
-        columns, ahead = columns.without(unusable), ahead.without(unusable)
-        lost = "targets" not in columns.roles or (future is not None and not ahead.roles)
-        if lost or unusable & {columns.time, *columns.keys}:
-            problems.refuse()
-        for file in files:
-            file.columns = ahead if file.path == future else columns
-            file.dates = self.has_dates(file.frame.select(columns.time))
-        if len({file.dates for file in files}) > 1:
-            problems.add(
-                "numbers in some files, dates in others",
-                "Read the two kinds of files separately.",
-                subject=f"column {columns.time!r}",
-            )
-            problems.refuse()
-        continued = files[-1] if files[-1].path == future else None
-        return PanelBuilder(self, files, storage, problems).build(continued)
-
-    def _columns(self, present: pl.Schema) -> Columns:
-        roles = {
-            "targets": self.target_columns,
-            "past_covariates": self.past_covariates_columns,
-            "future_covariates": self.future_covariates_columns,
-            "sample_weight": _listed(self.sample_weight_column),
-        }
-        return Columns(
-            time=self.time_column,
-            keys=self._keys(present.names()),
-            static=self.static_covariates_columns,
-            roles={role: group for role, group in roles.items() if group},
-        )
+        return files
 
     def _keys(self, present: Sequence[str]) -> list[str]:
         if self.series_column == AUTO:
             return [SERIES] if SERIES in present else []
-        return _listed(self.series_column)
+        columns: list[str] = listed(self.series_column)
+        return columns
 
-    def _unusable(
-        self, file: File, columns: Columns, several: bool, problems: Problems
-    ) -> set[str]:
-        """Return the columns that a file lacks, and those of a wrong type."""
-        schema = file.frame.collect_schema()
-        present = [name for name in schema if name != ROW]
-        missing = [column for column in columns.all if column not in present]
-        if missing:
-            close = [difflib.get_close_matches(column, present, n=1) for column in missing]
-            hints = [f" Did you mean {match[0]!r}?" for match in close if match]
-            if len(present) == 1 and (other := set(SEPARATORS) & set(present[0])):
-                hints = [f" Set data.separator={other.pop()!r}."]
-            rest = f" and {len(present) - SHOWN} more" if len(present) > SHOWN else ""
-            problems.add(
-                f"no column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}",
-                f"The columns are {', '.join(map(repr, present[:SHOWN]))}{rest}.{''.join(hints)} "
-                "Set data.time_column, data.target_columns and so on to their names.",
-                subject=file.path.name if several else "",
-            )
-        unusable = set(missing)
-        label = f"{file.path.name}, " if several else ""
-        for column in {columns.time, *columns.values} - unusable:
-            kind = schema[column]
-            held = "text" if kind == pl.String else kind
+    def _complete(self, file: File, keys: list[str], problems: Problems) -> set[str]:
+        """Return the columns that are absent or of a wrong type, and put zeros in their place.
+
+        The problems of the other columns are then found as well. A file that only continues the
+        future covariates gets all other columns, without values.
+        """
+        columns = self.future_covariates_columns if file.ahead else self.values
+        static = [] if file.ahead else self.static_covariates_columns
+        unusable = {
+            *_report_absent(file, [self.time_column, *keys, *static, *columns], problems),
+            *self._report_types(file, columns, problems),
+        }
+        added = dict.fromkeys(unusable, pl.lit(str(STAND_IN)))
+        if file.ahead:
+            others = {*self.values, *self.static_covariates_columns} - set(columns)
+            added |= dict.fromkeys(others, pl.lit(None, pl.Float32))
+        file.frame = file.frame.with_columns(**added)
+        return unusable
+
+    def _report_types(self, file: File, columns: list[str], problems: Problems) -> list[str]:
+        """Return the columns whose type is wrong, and add their problems."""
+        wrong = []
+        for column, kind in file.frame.collect_schema().items():
             if self.reads_text and kind == pl.String:
                 continue
-            if column == columns.time:
+            if column == self.time_column:
                 fits = kind.is_integer() or kind in (pl.Date, pl.Datetime)
                 what, remedy = "times", "a timestamp or date (pandas.to_datetime), or whole numbers"
             else:
-                fits = kind.is_numeric() or kind == pl.Boolean
+                fits = kind.is_numeric() or kind == pl.Boolean or column not in columns
                 what, remedy = "numbers", "double or float"
-            if not fits:
-                unusable.add(column)
-                subject = f"{label}column {column!r}"
-                problems.add(f"{held}, not {what}", f"Store it as {remedy}.", subject=subject)
-        return unusable
+            if fits:
+                continue
+            wrong.append(column)
+            held = "text" if kind == pl.String else kind
+            subject = f"{file.label}, column {column!r}".removeprefix(", ")
+            problems.add(f"{held}, not {what}", f"Store it as {remedy}.", subject=subject)
+        return wrong
 
     def _check_future(self, future: Path, paths: Sequence[Path]) -> None:
         if not self.future_covariates_columns:
@@ -220,18 +229,6 @@ class FileSource(Source):
             raise UserError(f"future_path: no file '{future}' in {Path.cwd()}. Correct the path.")
         if future in paths:
             raise UserError(f"future_path: '{future}' is already part of data.path. Remove it.")
-
-    @field_validator(
-        "target_columns",
-        "past_covariates_columns",
-        "future_covariates_columns",
-        "static_covariates_columns",
-    )
-    @classmethod
-    def _each_once(cls, columns: list[str]) -> list[str]:
-        if len(set(columns)) < len(columns):
-            raise ValueError("names a column twice")
-        return columns
 
     @model_validator(mode="after")
     def _weights_once(self) -> "FileSource":
@@ -253,7 +250,7 @@ class CsvFiles(FileSource):
     separator: Character = ","
     decimal: Character = "."
     thousands: Character | None = None
-    encoding: Text = AUTO
+    encoding: Annotated[Text, AfterValidator(_check_encoding)] = AUTO
 
     def open(self, path: Path) -> pl.LazyFrame:
         """Return all cells as text, except static covariates that are numbers."""
@@ -297,19 +294,7 @@ class CsvFiles(FileSource):
         encoding = self.encoding
         if encoding == AUTO:
             encoding = "utf-16" if mark in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
-        if lookup(encoding).name == "utf-8":
-            return path
-        return path.read_text(encoding=encoding).encode()
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, name: str) -> str:
-        try:
-            return name if name == AUTO else lookup(name).name
-        except LookupError as error:
-            raise ValueError(
-                "is not an encoding of Python, such as utf-8, cp1252 or gbk"
-            ) from error
+        return path if encoding == "utf-8" else path.read_text(encoding=encoding).encode()
 
     def has_dates(self, times: pl.LazyFrame) -> bool:
         """Return whether a format is set, or some times are not numbers."""
@@ -379,22 +364,18 @@ class ParquetFiles(FileSource):
 class FrameSource(ParquetFiles):
     """A data frame with the columns of a file; times and numbers are not text."""
 
-    path: Text | Texts = "data frame"
-    _frame: pl.DataFrame = PrivateAttr()
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    def with_frame(self, frame: pd.DataFrame | pl.DataFrame) -> "FrameSource":
-        """Set the data frame, and return this source."""
-        found = pl.from_pandas(frame) if isinstance(frame, pd.DataFrame) else frame
-        self._frame = found.with_row_index(ROW, offset=1)
-        return self
+    path: Text | Texts = "data frame"
+    frame: Annotated[pl.DataFrame, BeforeValidator(_polars)]
 
     def paths(self) -> list[Path]:
         """Return what messages call the data frame."""
-        return [Path("data frame")]
+        return [Path(self.title)]
 
     def open(self, path: Path) -> pl.LazyFrame:
         """Return the rows of the data frame."""
-        return self._frame.lazy()
+        return self.frame.with_row_index(ROW, offset=1).lazy()
 
 
 def load_frame(config: FileSource, frame: pd.DataFrame | pl.DataFrame, ahead: int = 0) -> Panel:
@@ -403,11 +384,29 @@ def load_frame(config: FileSource, frame: pd.DataFrame | pl.DataFrame, ahead: in
     Args:
         config: the source, which names the columns.
         frame: with these columns; times and numbers are not text.
-        ahead: steps after the end of the series for which ``data.calendar`` is needed.
+        ahead: steps after the end of the series for which ``data.covariates`` are needed.
     """
-    shared = set(FrameSource.model_fields) - {"path"}
-    source = FrameSource.model_validate(config.model_dump(by_alias=True, include=shared))
-    return load_data(source.with_frame(frame), ahead=ahead)
+    shared = config.model_dump(include=set(FileSource.model_fields) - {"path", "target_"})
+    return load_data(FrameSource.model_validate(shared | {"frame": frame}), ahead=ahead)
+
+
+def _report_absent(file: File, needed: Sequence[str], problems: Problems) -> list[str]:
+    """Return the columns that a file lacks, and add one problem for all of them."""
+    present = [name for name in file.frame.collect_schema() if name != ROW]
+    absent = [column for column in dict.fromkeys(needed) if column not in present]
+    if absent:
+        close = [get_close_matches(column, present, n=1) for column in absent]
+        hints = [f" Did you mean {match[0]!r}?" for match in close if match]
+        if len(present) == 1 and (other := set(SEPARATORS) & set(present[0])):
+            hints = [f" Set data.separator={other.pop()!r}."]
+        columns = shown([repr(name) for name in present], len(present), most=SHOWN)
+        problems.add(
+            f"no column{'s' if len(absent) > 1 else ''} {', '.join(map(repr, absent))}",
+            f"The columns are {columns}.{''.join(hints)} Set data.time_column, "
+            "data.target_columns and so on to their names.",
+            subject=file.label,
+        )
+    return absent
 
 
 def _find_files(names: Sequence[str], suffix: str) -> list[Path]:
@@ -433,10 +432,6 @@ def _names_of_files(paths: Sequence[Path]) -> dict[Path, str]:
     if len({path.stem for path in paths}) == len(paths):
         return {path: path.stem for path in paths}
     return {path: path.with_suffix("").as_posix() for path in paths}
-
-
-def _listed(value: str | list[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
 
 
 def _too_long_row(path: Path, separator: str) -> str | None:

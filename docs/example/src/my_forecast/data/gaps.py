@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..config import DataConfig
@@ -30,15 +31,15 @@ def fill_gaps(panel: Panel, config: DataConfig, problems: Problems) -> Panel:
         problems: collects infinite values and what cannot be filled.
     """
     cut = {
-        role: _fill_weights(array, panel, problems)
-        if role == "sample_weight"
-        else _cut_ends(array, panel, "all" if role == "targets" else "any", problems)
+        role: _cut_ends(array, role, panel, problems)
         for role, array in panel.roles.items()
+        if role != "sample_weight"
     }
+    if panel.sample_weight is not None:
+        _fill_weights(panel.sample_weight, panel, problems)
     panel = panel.with_roles(cut)
-    split, filled = divide(panel, config), 0
-    for role in set(cut) - {"sample_weight"}:
-        filled += _fill(cut[role], panel, split, config, problems)
+    split = divide(panel, config)
+    filled = sum(_fill(array, panel, split, config, problems) for array in cut.values())
     if filled and not problems:
         log.info("Filled %d missing values (data.fill=%s).", filled, config.fill)
     return panel
@@ -46,14 +47,12 @@ def fill_gaps(panel: Panel, config: DataConfig, problems: Problems) -> Panel:
 
 def warn_of_constants(panel: Panel) -> None:
     """Log the targets that never change: a model learns nothing from them."""
+    names, columns = panel.names, panel.targets.components
     constant = []
     for numbers, values in panel.targets.batches():
-        # few series are constant at their start, and the others need no longer look
-        suspects = np.flatnonzero((values[:, :100] == values[:, :1]).all(axis=1).any(axis=1))
-        same = (values[suspects] == values[suspects, :1]).all(axis=1)
-        constant += [(numbers[suspects[row]], column) for row, column in np.argwhere(same)]
+        same = (values == values[:, :1]).all(axis=1)
+        constant += [(numbers[row], column) for row, column in np.argwhere(same)]
     if constant:
-        names, columns = panel.names, panel.targets.components
         texts = [
             f"{names[number]} ({columns[column]})" if len(columns) > 1 else names[number]
             for number, column in sorted(constant)
@@ -62,14 +61,15 @@ def warn_of_constants(panel: Panel) -> None:
         log.warning("Constant: %s%s.", ", ".join(texts[:PLACES]), rest)
 
 
-def _cut_ends(array: SeriesArray, panel: Panel, ends: str, problems: Problems) -> SeriesArray:
+def _cut_ends(array: SeriesArray, role: str, panel: Panel, problems: Problems) -> SeriesArray:
     """Return the steps from the first known value of each series to its last one."""
     begin, end = np.zeros_like(array.length), array.length.copy()
     for numbers, values in array.batches():
         if np.isfinite(values).all():
             continue
-        _add_cells(np.isinf(values), numbers, array, panel, problems, _INFINITE)
+        _add_cells(np.isinf(values), numbers, array, panel, problems, *_INFINITE)
         missing = np.isnan(values)
+        known: Mask = ~(np.all if role == "targets" else np.any)(missing, axis=2)
         empty: Mask = np.all(missing, axis=1)
         for row, column in np.argwhere(empty):
             problems.add(
@@ -78,8 +78,8 @@ def _cut_ends(array: SeriesArray, panel: Panel, ends: str, problems: Problems) -
                 subject=f"column {array.components[column]!r}",
                 series={panel.names[numbers[row]]: 1},
             )
-        known: Mask = ~(np.all if ends == "all" else np.any)(missing, axis=2)
-        for row in np.flatnonzero(~np.any(known, axis=1) & ~np.any(empty, axis=1)):
+        never, has_empty = ~known.any(axis=1), empty.any(axis=1)
+        for row in np.flatnonzero(never & ~has_empty):
             problems.add(
                 "no time at which all have values",
                 "Remove one of these columns, or the series.",
@@ -87,9 +87,9 @@ def _cut_ends(array: SeriesArray, panel: Panel, ends: str, problems: Problems) -
                 series={panel.names[numbers[row]]: 1},
             )
         begin[numbers] = known.argmax(axis=1)
+        last = known.shape[1] - known[:, ::-1].argmax(axis=1)
         # nothing is left of what cannot be filled
-        usable = np.any(known, axis=1) & ~np.any(empty, axis=1)
-        end[numbers] = np.where(usable, known.shape[1] - known[:, ::-1].argmax(axis=1), 0)
+        end[numbers] = np.where(never | has_empty, 0, last)
     return array.between(array.start + begin, array.start + end)
 
 
@@ -97,30 +97,29 @@ def _fill(
     array: SeriesArray, panel: Panel, split: Split, config: DataConfig, problems: Problems
 ) -> int:
     """Fill the missing values of one role, and return how many there were."""
+    season, subject = 1, f"data.fill={config.fill}"
+    if config.fill == "seasonal":
+        season = config.season_length
+        subject += f" with data.season_length={season}"
     count = 0
     for numbers, values in array.batches():
         gaps = np.isnan(values).any(axis=(1, 2))
         if not gaps.any():
             continue
         numbers, values = numbers[gaps], values[gaps]
-        missing = np.isnan(values)
-        count += int(missing.sum())
+        count += int(np.isnan(values).sum())
         if config.fill == "forbid":
-            _add_cells(missing, numbers, array, panel, problems, _MISSING)
+            _add_cells(np.isnan(values), numbers, array, panel, problems, *_MISSING)
             continue
         if config.fill == "zero":
             filled = np.nan_to_num(values, nan=0.0)
         else:
-            own = array.start[numbers, None] + np.arange(values.shape[1])
-            ends = np.stack([split.train_end[numbers], split.test_start[numbers]], axis=1)
-            parts = (own[:, :, None] >= ends[:, None]).sum(axis=2)
-            season = config.season_length if config.fill == "seasonal" else 1
+            step = array.start[numbers, None] + np.arange(values.shape[1])
+            parts = (step >= split.train_end[numbers, None]).astype(np.int64)
+            parts += step >= split.test_start[numbers, None]
             filled = _from_neighbours(values, parts, season)
-        what = config.fill, f"with data.season_length={config.season_length}"
-        subject = f"data.fill={' '.join(what) if config.fill == 'seasonal' else config.fill}"
-        _add_cells(np.isnan(filled), numbers, array, panel, problems, _UNFILLED, subject)
-        for number, own_values in zip(numbers, filled, strict=True):
-            array.of(number)[:] = own_values
+        _add_cells(np.isnan(filled), numbers, array, panel, problems, *_UNFILLED, subject)
+        array.values[array.rows(numbers)] = filled.reshape(-1, filled.shape[2])
     return count
 
 
@@ -136,40 +135,31 @@ def _from_neighbours(values: Array, parts: Steps, season: int) -> Array:
         season: steps of a season, 1 for none.
     """
     series, steps, components = values.shape
-    pad = -steps % season
-    shape = series, -1, season * components
-    seasons = np.pad(values, ((0, 0), (0, pad), (0, 0)), constant_values=np.nan).reshape(shape)
-    of_part = np.pad(parts, ((0, 0), (0, pad)), constant_values=-1)
-    part = np.repeat(of_part.reshape(series, -1, season), components, axis=2)
-
-    step = np.arange(seasons.shape[1])[None, :, None]
-    known, last = ~np.isnan(seasons), seasons.shape[1] - 1
-    before = np.maximum.accumulate(np.where(known, step, -1), axis=1)
-    after = np.where(known, step, last + 1)[:, ::-1]
-    after = np.minimum.accumulate(after, axis=1)[:, ::-1]
-    inside = np.minimum(after, last)
-    usable = (after <= last) & (np.take_along_axis(part, inside, axis=1) == part)
-    previous = np.where(before >= 0, np.take_along_axis(seasons, before.clip(0), axis=1), np.nan)
-    following = np.where(usable, np.take_along_axis(seasons, inside, axis=1), np.nan)
-    weight = (step - before) / np.maximum(after - before, 1) if season == 1 else 0.0
-    filled = previous + np.where(np.isnan(following), 0, weight * (following - previous))
-    filled = np.where(known, seasons, np.where(np.isnan(previous), following, filled))
-    found: Array = filled.reshape(series, -1, components)[:, :steps]
-    return found
+    step = np.tile(np.arange(steps), series)
+    phase = np.repeat(np.arange(series), steps) * season + step % season
+    # there are three parts
+    within = 3 * phase + parts.ravel()
+    known = pd.DataFrame(values.reshape(-1, components))
+    previous, following = known.groupby(phase).ffill(), known.groupby(within).bfill()
+    if season == 1:
+        at = known.where(known.isna(), np.broadcast_to(step[:, None], known.shape))
+        before, after = at.groupby(phase).ffill(), at.groupby(within).bfill()
+        weight = (step[:, None] - before) / (after - before)
+        known = known.fillna(previous + weight * (following - previous))
+    filled: Array = known.fillna(previous).fillna(following).to_numpy().reshape(values.shape)
+    return filled
 
 
-def _fill_weights(array: SeriesArray, panel: Panel, problems: Problems) -> SeriesArray:
+def _fill_weights(array: SeriesArray, panel: Panel, problems: Problems) -> None:
     for numbers, values in array.batches():
-        missing = np.isnan(values)
-        for row in np.flatnonzero(missing.all(axis=(1, 2))):
+        _add_cells(np.isinf(values), numbers, array, panel, problems, *_INFINITE)
+        for row in np.flatnonzero(np.isnan(values).all(axis=(1, 2))):
             problems.add(
                 "no weights at all",
                 "Set weights in data.sample_weight_column, or remove the series.",
                 series={panel.names[numbers[row]]: 1},
             )
-        for row in np.flatnonzero(missing.any(axis=(1, 2))):
-            array.of(numbers[row])[:] = np.nan_to_num(values[row], nan=0.0)
-    return array
+    np.nan_to_num(array.values, copy=False, nan=0.0)
 
 
 _INFINITE = "infinite value", "Replace it by a number or NaN."
@@ -187,7 +177,8 @@ def _add_cells(
     array: SeriesArray,
     panel: Panel,
     problems: Problems,
-    problem: tuple[str, str],
+    what: str,
+    remedy: str,
     subject: str = "",
 ) -> None:
     """Add a problem of the cells that are true in ``where``, (series, steps, components)."""
@@ -195,7 +186,8 @@ def _add_cells(
     for row in np.flatnonzero(counts):
         start = array.start[numbers[row]]
         problems.add(
-            *problem,
+            what,
+            remedy,
             subject=subject,
             count=int(counts[row]),
             series={panel.names[numbers[row]]: int(counts[row])},

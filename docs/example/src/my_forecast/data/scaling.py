@@ -1,8 +1,7 @@
 """Scalers, and the encoder of static covariates, fitted on the training part only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,17 +37,21 @@ def _robust(values: Array) -> tuple[Array, Array]:
     return median, high - low
 
 
-def _yeo_johnson(values: Array, power: Array) -> Array:
-    """Return the transform of Yeo and Johnson (2000), doi:10.1093/biomet/87.4.954."""
-    negative = -boxcox1p(np.maximum(-values, 0), 2 - power)
-    powers: Array = np.where(values < 0, negative, boxcox1p(np.maximum(values, 0), power))
-    return powers
+def _unchanged(values: Array, power: Array) -> Array:
+    return values
 
 
-def _inverse_yeo_johnson(values: Array, power: Array) -> Array:
-    negative = -inv_boxcox1p(np.maximum(-values, 0), 2 - power)
-    powers: Array = np.where(values < 0, negative, inv_boxcox1p(np.maximum(values, 0), power))
-    return powers
+def _mirrored(function: Power) -> Power:
+    """Mirror a function of values above 0, as Yeo and Johnson (2000) do.
+
+    doi:10.1093/biomet/87.4.954
+    """
+
+    def mirrored(values: Array, power: Array) -> Array:
+        exponent = np.where(values < 0, 2 - power, power)
+        return np.asarray(np.sign(values) * function(np.abs(values), exponent))
+
+    return mirrored
 
 
 @dataclass(frozen=True)
@@ -61,15 +64,13 @@ class ScalerKind:
         inverse: of ``forward``.
         power: method of ``sklearn.preprocessing.PowerTransformer`` that finds the exponents.
         above: what target values must be above.
-        covariates: the kind that scales covariates, which may hold any values; None: this one.
     """
 
     center_and_scale: CenterAndScale | None
-    forward: Power | None = None
-    inverse: Power | None = None
+    forward: Power = _unchanged
+    inverse: Power = _unchanged
     power: str | None = None
     above: float | None = None
-    covariates: str | None = None
 
 
 SCALERS = {
@@ -81,13 +82,10 @@ SCALERS = {
         forward=lambda values, _: np.log1p(values),
         inverse=lambda values, _: np.expm1(values),
         above=-1,
-        covariates="standard",
     ),
-    "box_cox": ScalerKind(
-        _standard, boxcox, inv_boxcox, power="box-cox", above=0, covariates="standard"
-    ),
+    "box_cox": ScalerKind(_standard, boxcox, inv_boxcox, power="box-cox", above=0),
     "yeo_johnson": ScalerKind(
-        _standard, _yeo_johnson, _inverse_yeo_johnson, "yeo-johnson", covariates="standard"
+        _standard, _mirrored(boxcox1p), _mirrored(inv_boxcox1p), power="yeo-johnson"
     ),
     "none": ScalerKind(None),
 }
@@ -109,24 +107,16 @@ class Scaler:
     scale: NDArray[np.float64]
     power: NDArray[np.float64]
 
-    def transform(self, values: Array, series: Steps) -> Array:
-        """Scale values of shape (n, ..., components), given the series of each of the n."""
-        center, scale, power = self._parameters(values, series)
-        forward = SCALERS[self.kind].forward
-        return ((forward(values, power) if forward else values) - center) / scale
+    def transform(self, values: Array, rows: Steps) -> Array:
+        """Scale values of shape (n, steps, components) by n rows of the parameters."""
+        transformed = SCALERS[self.kind].forward(values, self.power[rows, None])
+        return (transformed - self.center[rows, None]) / self.scale[rows, None]
 
-    def inverse(self, values: Array, series: Steps) -> Array:
+    def inverse(self, values: Array, rows: Steps) -> Array:
         """Undo ``transform``; NaN where the inverse of a power does not exist."""
-        center, scale, power = self._parameters(values, series)
-        inverse = SCALERS[self.kind].inverse
-        unscaled = values * scale + center
+        unscaled = values * self.scale[rows, None] + self.center[rows, None]
         with np.errstate(invalid="ignore"):
-            return inverse(unscaled, power) if inverse else unscaled
-
-    def _parameters(self, values: Array, series: Steps) -> list[NDArray[np.float64]]:
-        index = np.zeros_like(series) if len(self.center) == 1 else series
-        shape = len(series), *[1] * (values.ndim - 2), -1
-        return [one[index].reshape(shape) for one in (self.center, self.scale, self.power)]
+            return SCALERS[self.kind].inverse(unscaled, self.power[rows, None])
 
 
 @dataclass(frozen=True)
@@ -135,9 +125,6 @@ class Scalers:
 
     Attributes:
         names: of the series that the scalers were fitted on, in their order.
-        targets: scales targets.
-        past_covariates: scales past covariates.
-        future_covariates: scales future covariates.
         fit: ``series`` if each series has parameters of its own, ``global`` if all share them.
         static_covariates: encodes static covariates, None if there are none.
     """
@@ -151,7 +138,7 @@ class Scalers:
 
     @property
     def take_any_series(self) -> bool:
-        """Return whether series can be scaled that the scalers were not fitted on."""
+        """Whether series can be scaled that the scalers were not fitted on."""
         return self.targets is None or self.fit == "global"
 
     def transform(self, panel: Panel, storage: Storage = IN_MEMORY) -> Panel:
@@ -163,7 +150,7 @@ class Scalers:
         """
         if self.targets is not None:
             _check_range(panel.targets, panel.names, self.targets.kind)
-        own = self._numbers(panel.names)
+        own = self._rows(panel.names)
         scaled: dict[str, Any] = {}
         for role, array in panel.roles.items():
             scaler: Scaler | None = getattr(self, role, None)
@@ -171,11 +158,11 @@ class Scalers:
             def scale(numbers: Steps, values: Array, scaler: Scaler | None = scaler) -> Array:
                 return values if scaler is None else scaler.transform(values, own[numbers])
 
-            scaled[role] = array.map(scale, storage, role, np.float32)
+            scaled[role] = array.map(scale, array.components, np.float32, storage, role)
         if self.static_covariates is not None:
             table = _encode_static(self.static_covariates, panel.static_covariates)
             scaled["static_covariates"] = table
-        return Panel(**{"names": panel.names, "times": panel.times, **scaled})
+        return Panel(panel.names, panel.times, **scaled)
 
     def inverse(self, values: Array, names: list[str], series: Steps) -> NDArray[np.float64]:
         """Bring forecasts back to the original scale.
@@ -188,12 +175,11 @@ class Scalers:
         Raises:
             UserError: if the inverse of a forecast does not exist, as a power may not.
         """
+        scaled = values.astype(np.float64)
         if self.targets is None:
-            return values.astype(np.float64)
-        unscaled: NDArray[np.float64] = self.targets.inverse(
-            values.astype(np.float64), self._numbers(names)[series]
-        )
-        lost = np.isnan(unscaled).any(axis=(1, 2)) & ~np.isnan(values).any(axis=(1, 2))
+            return scaled
+        unscaled = self.targets.inverse(scaled, self._rows(names)[series])
+        lost = np.isnan(unscaled).any(axis=(1, 2)) & ~np.isnan(scaled).any(axis=(1, 2))
         if lost.any():
             raise UserError(
                 f"{names[series[lost][0]]}: forecasts leave the range of "
@@ -202,29 +188,23 @@ class Scalers:
             )
         return unscaled
 
-    def _numbers(self, names: list[str]) -> Steps:
-        """Return the numbers of series; a single one may have another name in another file."""
+    def _rows(self, names: list[str]) -> Steps:
+        """Return the row of the parameters of each series."""
+        # a single series may have another name in another file
         if len(self.names) == 1 or self.take_any_series:
             return np.zeros(len(names), dtype=np.int64)
-        return np.array([self._known[name] for name in names])
-
-    @cached_property
-    def _known(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.names)}
+        rows: Steps = pd.Series(range(len(self.names)), self.names).loc[names].to_numpy()
+        return rows
 
 
 def fit_scalers(
-    panel: Panel,
-    split: Split,
-    kind: str,
-    fit: str = "series",
-    static_encoding: str = "onehot",
+    panel: Panel, split: Split, kind: str, fit: str = "series", static_encoding: str = "onehot"
 ) -> Scalers:
     """Fit scalers on what lies before the end of the training part of every series.
 
     Args:
         panel: unscaled series.
-        split: the division whose training part may be looked at.
+        split: where the training parts end.
         kind: a key of ``SCALERS``.
         fit: ``series`` for parameters of each series, ``global`` for shared ones.
         static_encoding: of static covariates that are text: ``onehot``, a column of 0 and 1 for
@@ -235,45 +215,30 @@ def fit_scalers(
     """
     static = panel.static_covariates
     encoder = None if static is None else _fit_static(static, static_encoding)
+    scalers = Scalers(panel.names, fit=fit, static_covariates=encoder)
     if SCALERS[kind].center_and_scale is None:
-        return Scalers(panel.names, fit=fit, static_covariates=encoder)
+        return scalers
     _check_range(panel.targets, panel.names, kind)
-    fitted = {
-        role: _fit(
-            array.between(0, split.train_end),
-            kind if role == "targets" else SCALERS[kind].covariates or kind,
-            fit == "global",
-        )
-        for role, array in panel.roles.items()
-        if role != "sample_weight"
-    }
-    return Scalers(panel.names, **fitted, fit=fit, static_covariates=encoder)
+    # covariates may hold values that a logarithm or a power refuses
+    of_covariates = kind if SCALERS[kind].forward is _unchanged else "standard"
+    fitted: dict[str, Any] = {}
+    for role, array in panel.roles.items():
+        if role != "sample_weight":
+            train = array.between(0, split.train_end)
+            train = train.as_one_series() if fit == "global" else train
+            fitted[role] = _fit(train, kind if role == "targets" else of_covariates)
+    return replace(scalers, **fitted)
 
 
-def _fit(array: SeriesArray, name: str, together: bool) -> Scaler:
-    kind, width = SCALERS[name], array.values.shape[1]
+def _fit(array: SeriesArray, name: str) -> Scaler:
+    kind, shape = SCALERS[name], (len(array.length), len(array.components))
     assert kind.center_and_scale is not None
-    count = 1 if together else len(array.length)
-    center, scale, power = (
-        np.zeros((count, width)),
-        np.ones((count, width)),
-        np.ones((count, width)),
-    )
-    batches = array.batches()
-    if together:
-        parts = [array.of(number) for number in range(len(array.length))]
-        batches = iter([(np.array([0]), np.concatenate(parts)[None])])
-    for numbers, values in batches:
+    center, scale, power = np.zeros(shape), np.ones(shape), np.ones(shape)
+    for numbers, values in array.batches():
         values = values.astype(np.float64)
         if kind.power is not None:
-            for row, number in enumerate(numbers):
-                # scikit-learn refuses constants, which keep the exponent 1
-                varies = np.ptp(values[row], axis=0) > 0
-                if varies.any():
-                    transformer = PowerTransformer(kind.power, standardize=False)
-                    power[number, varies] = transformer.fit(values[row][:, varies]).lambdas_
-        if kind.forward is not None:
-            values = kind.forward(values, power[numbers, None])
+            power[numbers] = [_exponents(own, kind.power) for own in values]
+        values = kind.forward(values, power[numbers, None])
         center[numbers], found = kind.center_and_scale(values)
         # a constant has no scale, up to the rounding of a sum of its steps
         rounding = max(10, values.shape[1]) * np.finfo(np.float64).eps
@@ -282,9 +247,21 @@ def _fit(array: SeriesArray, name: str, together: bool) -> Scaler:
     return Scaler(name, center, scale, power)
 
 
+def _exponents(values: Array, method: str) -> Array:
+    exponents = np.ones(values.shape[1])
+    # scikit-learn refuses constants, which keep the exponent 1
+    varies = np.ptp(values, axis=0) > 0
+    if varies.any():
+        transformer = PowerTransformer(method, standardize=False).fit(values[:, varies])
+        exponents[varies] = transformer.lambdas_
+    return exponents
+
+
 def _check_range(array: SeriesArray, names: list[str], kind: str) -> None:
     above = SCALERS[kind].above
-    for numbers, values in array.batches() if above is not None else ():
+    if above is None:
+        return
+    for numbers, values in array.batches():
         smallest = values.min(axis=(1, 2))
         for row in np.flatnonzero(smallest <= above)[:1]:
             raise UserError(
@@ -310,8 +287,7 @@ def _encode_static(encoder: ColumnTransformer, table: pd.DataFrame | None) -> pd
     table = table.astype(dict.fromkeys(texts, str))
     known = encoder.named_transformers_[_CATEGORIES].categories_ if texts else []
     for column, categories in zip(texts, known, strict=True):
-        new = sorted(set(table[column]) - set(categories))
-        if new:
+        if new := sorted(set(table[column]) - set(categories)):
             raise UserError(
                 f"Static covariate {column!r}: {new[:3]} not in the training data, which has "
                 f"{list(categories[:10])}. Correct the data, or train again."

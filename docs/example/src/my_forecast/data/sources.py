@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
-from darts import TimeSeries, concatenate
-from darts.utils.timeseries_generation import datetime_attribute_timeseries, holidays_timeseries
+from darts import TimeSeries
 from hydra.utils import get_method
 from pydantic import Field, field_validator
 
-from ..config import DataConfig
+from ..config import DataConfig, build
 from ..errors import UserError
 from .checks import Problems
 from .gaps import fill_gaps, warn_of_constants
-from .panel import IN_MEMORY, Panel, SeriesArray, Storage
+from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage
 from .scaling import SCALERS
 from .split import cut_after, split_components
 
 # days for which the events of the synthetic data are known ahead
 DAYS_AHEAD = 90
-# attributes whose last value is followed by the first one: they become a sine and a cosine
-CYCLIC = ("quarter", "month", "week", "dayofyear", "day", "dayofweek", "hour", "minute", "second")
 
 
 class Source(DataConfig, ABC):
@@ -57,7 +55,7 @@ def load_data(
     Args:
         config: the source.
         storage: makes the arrays for the values of large data.
-        ahead: steps after the end of the series for which ``data.calendar`` is needed.
+        ahead: steps after the end of the series for which ``data.covariates`` are needed.
         future: a file with later rows of future covariates.
 
     Returns:
@@ -71,12 +69,11 @@ def load_data(
     panel = fill_gaps(panel, config, problems)
     problems.refuse()
     warn_of_constants(panel)
-    panel = _with_calendar(panel, config, ahead, storage)
     finished = {
         role: replace(array, values=storage.finish(array.values))
         for role, array in panel.roles.items()
     }
-    return panel.with_roles(finished)
+    return _with_covariates(panel.with_roles(finished), config, ahead, storage)
 
 
 def read_data(
@@ -163,19 +160,15 @@ class FunctionSource(Source):
             raise UserError(f"data.function: cannot import {self.function!r} ({error}).") from error
         found = function(**self.arguments)
         if isinstance(found, Panel):
-            # its own arrays, because gaps are filled in place
-            copies = {
-                role: replace(array, values=array.values.copy())
-                for role, array in found.roles.items()
-            }
-            return found.with_roles(copies)
+            # gaps are filled in place
+            return deepcopy(found)
         if isinstance(found, pd.DataFrame | pl.DataFrame):
             from .files import SERIES, TIME, FrameSource
 
             targets = [str(name) for name in found.columns if name not in (SERIES, TIME)]
             own = self.model_dump(include=set(DataConfig.model_fields) - {"target_"})
-            columns = {"time_column": TIME, "target_columns": targets}
-            source = FrameSource.model_validate(own | columns).with_frame(found)
+            columns = {"time_column": TIME, "target_columns": targets, "frame": found}
+            source = FrameSource.model_validate(own | columns)
             return source.read(storage, problems, future)
         series = list(found) if isinstance(found, Sequence) else [found]
         if not series or not all(isinstance(one, TimeSeries) for one in series):
@@ -186,56 +179,36 @@ class FunctionSource(Source):
         return Panel.from_series(series)
 
 
-def _with_calendar(panel: Panel, config: DataConfig, ahead: int, storage: Storage) -> Panel:
-    """Add attributes of the date, and holidays, to the future covariates of every series.
+def _with_covariates(panel: Panel, config: DataConfig, ahead: int, storage: Storage) -> Panel:
+    """Append what the functions in ``data.covariates`` return to the future covariates.
 
-    Darts makes them with a model's ``add_encoders``, but not for custom data sets. A series without
-    future covariates gets them until ``ahead`` steps after its end.
+    A series without future covariates gets them until ``ahead`` steps after its end.
     """
-    if not config.calendar and config.holidays is None:
+    if not config.covariates:
         return panel
-    if not isinstance(panel.times, pd.DatetimeIndex):
-        raise UserError(
-            "data.calendar and data.holidays need dates, but the times of the data are numbers."
-        )
     known, targets = panel.future_covariates, panel.targets
     times = panel.extended(int(targets.stop.max()) + ahead)
-    calendar = _calendar(times, config)
-    values = calendar.values(copy=False).astype(np.float64)
-    components = [str(name) for name in calendar.components]
+    tables = []
+    for name, node in config.covariates.items():
+        table = pd.DataFrame(build(node)(times), index=times)
+        if table.empty or table.isna().any(axis=None):
+            raise UserError(
+                f"data.covariates.{name}: the function must return at least one column, with a "
+                "number for every time it is given. A data frame needs these times as its index."
+            )
+        tables.append(table)
+    table = pd.concat(tables, axis=1)
+    values, components = table.to_numpy(np.float64), [str(column) for column in table]
     if known is None:
-        # a series uses the rows of its own times, so all of them share one calendar
+        # the table has a row for each time on the axis, so all series share it
         length = targets.length + ahead
         added = SeriesArray(values, targets.start, length, targets.start, components)
     else:
-        first = np.cumsum(known.length) - known.length
-        shape = int(known.length.sum()), len(known.components) + len(components)
-        array = storage.array("future_covariates", *shape, np.float64)
+
+        def append(numbers: Steps, own: Array) -> Array:
+            steps = known.start[numbers, None] + np.arange(own.shape[1])
+            return np.concatenate([own, values[steps]], axis=2)
+
         components = [*known.components, *components]
-        added = SeriesArray(array, first, known.length, known.start, components)
-        for number, start in enumerate(known.start.tolist()):
-            own = known.of(number)
-            added.of(number)[:] = np.concatenate([own, values[start : start + len(own)]], axis=1)
+        added = known.map(append, components, np.float64, storage, "future_covariates")
     return replace(panel, times=times, future_covariates=added)
-
-
-def _calendar(times: pd.DatetimeIndex, config: DataConfig) -> TimeSeries:
-    found = []
-    for attribute in config.calendar:
-        cyclic = attribute in CYCLIC
-        try:
-            found.append(datetime_attribute_timeseries(times, attribute, cyclic=cyclic))
-        except (AttributeError, TypeError, ValueError) as error:
-            raise UserError(
-                f"data.calendar: {attribute!r} is not a number of pandas.DatetimeIndex. Use "
-                f"{', '.join(CYCLIC)} or year."
-            ) from error
-    if config.holidays is not None:
-        try:
-            found.append(holidays_timeseries(times, config.holidays))
-        except NotImplementedError as error:
-            raise UserError(
-                f"data.holidays: {config.holidays!r} is not a country of the package holidays. Use "
-                "a code such as DE or US."
-            ) from error
-    return concatenate(found, axis="component")

@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ BATCH_SIZE = 1024
 # bounds the memory of sampled forecasts to 256 MiB of float32
 MAX_SAMPLED_VALUES = 1 << 26
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Forecasts:
 
     Attributes:
         point: the median of a model with a likelihood, else its only forecast.
-        quantiles: by level; None for a model without a likelihood.
+        quantiles: by level; none for a model without a likelihood.
     """
 
     point: Array
-    quantiles: dict[float, Array] | None = None
+    quantiles: dict[float, Array] = field(default_factory=dict)
 
 
 class Calibration(Protocol):
@@ -98,46 +98,32 @@ def forecast_bundle(
     """
     first = np.full(len(data.names), len(data.times))
     np.minimum.at(first, origins.series, origins.position - bundle.model.input_chunk_length)
+    inputs = replace(data, sample_weight=None)
     # nothing before the first input is read
-    recent = {
-        role: array.between(first, sys.maxsize)
-        for role, array in data.roles.items()
-        if role != "sample_weight"
-    }
-    inputs = replace(data.with_roles(recent), sample_weight=None)
-    scaled = bundle.scalers.transform(inputs, storage)
+    recent = {role: array.between(first, sys.maxsize) for role, array in inputs.roles.items()}
+    scaled = bundle.scalers.transform(inputs.with_roles(recent), storage)
 
-    def unscaled(values: NDArray[np.floating]) -> Array:
+    def unscaled(values: Array) -> Array:
         return bundle.scalers.inverse(values, data.names, origins.series)
 
-    if bundle.model.likelihood is None:
-        return Forecasts(unscaled(forecast_points(bundle.model, scaled, origins, n)))
-    found = forecast_quantiles(bundle.model, scaled, origins, n, quantiles)
-    levels = {level: unscaled(values) for level, values in found.items()}
-    return Forecasts(levels[0.5], levels)
+    found = forecast_scaled(bundle.model, scaled, origins, n, quantiles)
+    levels = {level: unscaled(values) for level, values in found.quantiles.items()}
+    return Forecasts(levels[0.5] if levels else unscaled(found.point), levels)
 
 
-def forecast_points(
-    model: TorchForecastingModel, data: Panel, origins: Origins, n: int
-) -> NDArray[np.floating]:
-    """Forecast scaled float32 series with a model without a likelihood, as ``forecast_bundle``.
-
-    The forecasts equal those of Darts' ``historical_forecasts(retrain=False)``, which builds one
-    input and one ``TimeSeries`` per forecast.
-    """
-    [values] = _predict(model, data, origins, n)
-    return values[..., 0]
-
-
-def forecast_quantiles(
+def forecast_scaled(
     model: TorchForecastingModel, data: Panel, origins: Origins, n: int, quantiles: QuantileConfig
-) -> dict[float, NDArray[np.floating]]:
-    """Forecast quantiles with a model with a likelihood: ``forecast_points`` for each level.
+) -> Forecasts:
+    """Forecast scaled float32 series, as ``forecast_bundle`` does those in their original unit.
 
-    A model that learned quantiles predicts them up to its ``output_chunk_length``. Longer
-    forecasts, and those of a model that learned a distribution, are sampled. Quantiles are sorted,
-    so that they never cross (arXiv:0704.3649).
+    Point forecasts equal those of Darts' ``historical_forecasts(retrain=False)``, which builds one
+    input and one ``TimeSeries`` per forecast. A model that learned quantiles predicts them up to
+    its ``output_chunk_length``. Longer forecasts, and those of a model that learned a distribution,
+    are sampled. Quantiles are sorted, so that they never cross (arXiv:0704.3649).
     """
+    if model.likelihood is None:
+        [values] = _predict(model, data, origins, n)
+        return Forecasts(values[..., 0])
     levels, width = quantiles.levels, len(data.targets.components)
     learned = getattr(model.likelihood, "quantiles", None)
     if learned is not None and (unknown := set(levels) - set(learned)):
@@ -147,16 +133,18 @@ def forecast_quantiles(
     if learned is not None and n <= model.output_chunk_length:
         chosen = [learned.index(level) for level in levels]
         [values] = _predict(model, data, origins, n, predict_likelihood_parameters=True)
-        portions = [values.reshape(*values.shape[:2], width, -1)[..., chosen]]
+        found = values.reshape(*values.shape[:2], width, -1)[..., chosen]
     else:
         portion = max(1, MAX_SAMPLED_VALUES // (quantiles.num_samples * n * width))
         # one state for all portions, so that each continues the draws of the one before
         state = np.random.RandomState(quantiles.seed)
         options = {"num_samples": quantiles.num_samples, "random_state": state}
         samples = _predict(model, data, origins, n, portion, **options)
-        portions = [np.moveaxis(np.quantile(values, levels, axis=-1), 0, -1) for values in samples]
-    ordered = np.sort(np.concatenate(portions), axis=-1)
-    return {level: ordered[..., number] for number, level in enumerate(levels)}
+        portions = [np.quantile(values, levels, axis=-1) for values in samples]
+        found = np.moveaxis(np.concatenate(portions, axis=1), 0, -1)
+    ordered = np.sort(found, axis=-1)
+    by_level = {level: ordered[..., number] for number, level in enumerate(levels)}
+    return Forecasts(by_level[0.5], by_level)
 
 
 def last_origins(model: TorchForecastingModel, data: Panel, n: int) -> Steps:
@@ -200,18 +188,12 @@ class InferenceWindows(TorchInferenceDataset):
         static = data.static_covariates if model.uses_static_covariates else None
         self._static = static_tensor(static, len(data.names))
 
-    def part(self, begin: int, end: int) -> "InferenceWindows":
-        """Return consecutive inputs, without copying values."""
-        part = copy(self)
-        part._origins = self._origins.select(slice(begin, end))
-        return part
-
     def __len__(self) -> int:
         """Return the number of forecasts."""
         return len(self._origins)
 
     def __getitem__(self, index: int) -> TorchInferenceSample:
-        """Return one input as arrays of shape (time, components)."""
+        """Return one input as arrays of shape (time, components); Darts checks the first one."""
         batch = self.__getitems__([index])
         values = {item.name: getattr(batch, item.name) for item in fields(batch)}
         first = {k: v[0].numpy() for k, v in values.items() if isinstance(v, torch.Tensor)}
@@ -225,8 +207,9 @@ class InferenceWindows(TorchInferenceDataset):
             for role, tensor in self._roles.items()
         }
         batch = TorchInferenceBatch(past_target=windows["targets"])
-        # Darts would build TimeSeries from these; only the values are used here
-        batch.series_schema = batch.pred_time = [None] * len(origins)
+        # Darts would build TimeSeries from these; only the values are used here. Lightning looks
+        # into every item of a list when it moves a batch to its device, but not into an iterator
+        batch.series_schema, batch.pred_time = (repeat(None, len(origins)) for _ in range(2))
         if (past := windows.get("past_covariates")) is not None:
             batch.past_covariates = past[:, :length]
             batch.future_past_covariates = past[:, length:] if past.shape[1] > length else None
@@ -253,28 +236,27 @@ def _predict(
     """
     options = {"n": n, "verbose": False, **options}
     encodes = model.encoders is not None and model.encoders.encoding_available
-    if encodes or model.min_input_chunk_length != model.input_chunk_length:
-        for begin in range(0, len(origins), portion):
-            due = origins.select(slice(begin, begin + portion))
+    gathers = not encodes and model.min_input_chunk_length == model.input_chunk_length
+    for begin in range(0, len(origins), portion):
+        due = origins.select(slice(begin, begin + portion))
+        if gathers:
+            predictions, _, _ = model.predict_from_dataset(
+                dataset=InferenceWindows(model, data, due, n),
+                batch_size=BATCH_SIZE,
+                values_only=True,
+                # what InferenceWindows returns is a batch already
+                dataloader_kwargs={"pin_memory": False, "collate_fn": lambda batch: batch},
+                **options,
+            )
+            yield predictions
+        else:
             known = data.select(due.series)
             known = replace(known, targets=known.targets.between(0, due.position))
-            histories = {
-                "series" if role == "targets" else role: known.to_series(role)
-                for role in known.roles
-            }
+            histories = {role: known.to_series(role) for role in known.roles}
             forecasts = model.predict(
-                **histories, dataloader_kwargs={"pin_memory": False}, **options
+                series=histories.pop("targets"),
+                **histories,
+                dataloader_kwargs={"pin_memory": False},
+                **options,
             )
             yield np.stack([forecast.all_values(copy=False) for forecast in forecasts])
-        return
-    windows = InferenceWindows(model, data, origins, n)
-    for begin in range(0, len(windows), portion):
-        predictions, _, _ = model.predict_from_dataset(
-            dataset=windows.part(begin, begin + portion),
-            batch_size=BATCH_SIZE,
-            values_only=True,
-            # what InferenceWindows returns is a batch already
-            dataloader_kwargs={"pin_memory": False, "collate_fn": lambda batch: batch},
-            **options,
-        )
-        yield predictions

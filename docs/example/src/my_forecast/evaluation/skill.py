@@ -29,6 +29,16 @@ class Skill:
     p_value: float | None
     blocks: int
 
+    def __str__(self) -> str:
+        """Say how the model compares to the baseline, and whether the difference may be chance."""
+        if self.score is None:
+            return "undefined, because the seasonal naive forecast has no error"
+        comparison = "lower" if self.score >= 0 else "higher"
+        text = f"MAE {abs(self.score):.1%} {comparison} than the seasonal naive forecast"
+        if self.p_value is None:
+            return f"{text}; the test part is too short for a significance test"
+        return f"{text} (p = {self.p_value:.2g}, t-test over {self.blocks} blocks of time)"
+
 
 def compute_skill(backtest: Backtest) -> Skill:
     """Compare the mean absolute errors of model and baseline.
@@ -43,8 +53,12 @@ def compute_skill(backtest: Backtest) -> Skill:
     steps, it finds a difference at the 5% level in 5 to 10; the usual test of Diebold and Mariano
     (1995, doi:10.1080/07350015.1995.10524599) with Newey-West errors in 14 to 30.
     """
-    model, baseline = (_window_errors(backtest, name) for name in ("model", "baseline"))
-    means = _block_means(backtest, baseline - model)
+    model, baseline = backtest.mae("model"), backtest.mae("baseline")
+    time = backtest.origins.position - backtest.origins.position.min()
+    span = time.max() + 1
+    block = time * int(np.clip(span // (2 * backtest.horizon), 1, MAX_BLOCKS)) // span
+    counts, sums = np.bincount(block), np.bincount(block, baseline - model)
+    means = sums[counts > 0] / counts[counts > 0]
     testable = len(means) >= MIN_BLOCKS and np.ptp(means) > 0
     return Skill(
         score=float(1 - model.mean() / baseline.mean()) if baseline.mean() > 0 else None,
@@ -55,26 +69,7 @@ def compute_skill(backtest: Backtest) -> Skill:
 
 def skill_by_series(backtest: Backtest) -> Array:
     """Return the skill score of every series, NaN where the baseline has no error."""
-    model, baseline = (
-        np.bincount(backtest.origins.series, _window_errors(backtest, name)) / backtest.windows
-        for name in ("model", "baseline")
-    )
+    series = backtest.origins.series
+    model, baseline = (np.bincount(series, backtest.mae(name)) for name in ("model", "baseline"))
     scores: Array = 1 - model / np.where(baseline > 0, baseline, np.nan)
     return scores
-
-
-def _window_errors(backtest: Backtest, name: str) -> Array:
-    """Return the mean absolute error of every forecast."""
-    errors: Array = np.abs(backtest.forecasts[name] - backtest.truth).mean(axis=(1, 2))
-    return errors
-
-
-def _block_means(backtest: Backtest, values: Array) -> Array:
-    """Return the mean over the forecasts that start in a block, for each block that has some."""
-    time = backtest.origins.position - backtest.origins.position.min()
-    span = time.max() + 1
-    blocks = int(np.clip(span // (2 * backtest.horizon), 1, MAX_BLOCKS))
-    block = time * blocks // span
-    counts, sums = np.bincount(block), np.bincount(block, values)
-    means: Array = sums[counts > 0] / counts[counts > 0]
-    return means

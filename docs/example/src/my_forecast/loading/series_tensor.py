@@ -35,16 +35,11 @@ class SeriesTensor:
         role: str,
         device: str = "cpu",
     ) -> None:
-        """Take the values of ``array``.
+        """Take the values of ``array``, and gather windows of them on ``device``.
 
-        Args:
-            array: the series.
-            windows: positions on the time axis of the first and the last window of each series,
-                shape (series,).
-            steps: of this role in a window: the first one and the one after the last, counted from
-                the position of the window.
-            role: name of the role in error messages.
-            device: where the values are stored and windows are gathered.
+        ``windows`` are the positions on the time axis of the first and the last window of each
+        series, of shape (series,). ``steps`` are those of ``role`` in a window: the first one and
+        the one after the last, counted from the position of the window.
 
         Raises:
             UserError: if steps are missing.
@@ -86,26 +81,23 @@ class SeriesTensor:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out values that are in a file."""
-        state = self.__dict__.copy()
-        if self._file is not None:
-            del state["values"]
-        return state
+        return vars(self) if self._file is None else {**vars(self), "values": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Map the file again."""
-        self.__dict__.update(state)
+        vars(self).update(state)
         if self._file is not None:
             self.values = _tensor(np.load(self._file, mmap_mode="r"))
 
 
-def static_tensor(table: Any, series: int) -> torch.Tensor | None:
+def static_tensor(table: Any, series: int, device: str = "cpu") -> torch.Tensor | None:
     """Return static covariates, shape (series, 1 or components, covariates).
 
     ``table`` has a row for each series, or for each of its components; None: there are none.
     """
     if table is None:
         return None
-    values = _tensor(table.to_numpy(np.float32))
+    values = torch.tensor(table.to_numpy(np.float32), device=device)
     return values.reshape(series, -1, values.shape[1])
 
 

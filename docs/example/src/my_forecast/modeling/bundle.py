@@ -3,7 +3,7 @@
 import copyreg
 import pickle
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,8 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
     """
     folder.mkdir()
     model.save(str(folder / MODEL), clean=True)
-    # no class of the project, which may move to another module
-    fitted = {item.name: getattr(scalers, item.name) for item in fields(scalers)}
-    plain = {key: vars(one) if isinstance(one, Scaler) else one for key, one in fitted.items()}
-    (folder / SCALERS).write_bytes(pickle.dumps(plain))
+    # as dicts, because the classes of the project may move to another module
+    (folder / SCALERS).write_bytes(pickle.dumps(asdict(scalers)))
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
@@ -79,14 +77,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     for name in (MODEL, f"{MODEL}.ckpt", SCALERS):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: there is no {name}. The run did not finish; train again.")
-    trainer: dict[str, Any] = {
-        "accelerator": accelerator,
-        "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
+    off = "logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"
+    trainer = {"accelerator": accelerator, "devices": 1, **dict.fromkeys(off, False)}
     silence_few_workers_warning()
     # from naive models
     warnings.filterwarnings("ignore", message=".*contains no parameters.*")
@@ -96,11 +88,9 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
             str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
         )
         with (folder / SCALERS).open("rb") as file:
-            plain: dict[str, Any] = restricted_pickle_load(file)
-    fitted: dict[str, Any] = {
-        key: Scaler(**one) if isinstance(one, dict) else one for key, one in plain.items()
-    }
-    return Bundle(model=model, scalers=Scalers(**fitted))
+            saved: dict[str, Any] = restricted_pickle_load(file)
+    scalers = {key: Scaler(**one) for key, one in saved.items() if isinstance(one, dict)}
+    return Bundle(model=model, scalers=Scalers(**{**saved, **scalers}))
 
 
 def load_weights(

@@ -5,11 +5,9 @@ from inspect import Parameter, isclass, signature
 from types import NoneType
 from typing import Any, get_args
 
-from darts.models.forecasting.global_baseline_models import (
-    GlobalNaiveAggregate,
-    GlobalNaiveDrift,
-    GlobalNaiveSeasonal,
-)
+from darts.models import GlobalNaiveAggregate, GlobalNaiveDrift, GlobalNaiveSeasonal
+from darts.models.forecasting.pl_forecasting_module import PLForecastingModule
+from pytorch_lightning import Trainer
 
 from ..config import TrainConfig, did_you_mean
 
@@ -20,47 +18,55 @@ NAIVE = (GlobalNaiveAggregate, GlobalNaiveDrift, GlobalNaiveSeasonal)
 MSE = "torch.nn.MSELoss"
 
 
-def argument_problems(
+def config_problems(
+    config: TrainConfig, arguments: dict[str, Any], target: Callable[..., Any], model_class: type
+) -> Iterator[str]:
+    """Find what is wrong with the arguments of a model, its trainer and the callbacks.
+
+    ``arguments`` are those of ``target``, which returns a ``model_class``; nested objects are not
+    built yet.
+    """
+    yield from _argument_problems("model", arguments, target, model_class, PLForecastingModule)
+    yield from _argument_problems("trainer", config.trainer, Trainer)
+    yield from _likelihood_problems(model_class, arguments)
+    if config.data.validation_size > 0 or config.data.validation_start is not None:
+        return
+    for name, callback in config.callbacks.items():
+        if (monitor := str(callback.get("monitor"))).startswith("val_"):
+            yield (
+                f"callbacks.{name}.monitor: there is no {monitor}, because data.validation_size "
+                "is 0. Set data.validation_size=0.1 or callbacks=[]."
+            )
+
+
+def _argument_problems(
     group: str, arguments: dict[str, Any], *owners: Callable[..., Any]
 ) -> Iterator[str]:
-    """Find arguments that are unknown or have the wrong type.
+    """Find arguments that none of the owners accepts, the most specific of which comes first.
 
     A type is checked where its annotation consists of ``int``, ``float``, ``bool`` and ``None``.
-    ``group`` is the config group of the arguments, whose nested objects are not built yet; the
-    ``owners`` are classes and functions that accept them, the most specific one first.
     """
     known: dict[str, Parameter] = {}
     for owner in reversed(owners):
-        known.update(_parameters(owner))
+        bases: list[Any] = [*reversed(owner.__mro__)] if isclass(owner) else []
+        for function in [base.__init__ for base in bases] or [owner]:
+            known.update(signature(function).parameters)
     for name, value in arguments.items():
         if name not in known:
             hint = did_you_mean(name, known)
             yield f"{group}.{name}: {owners[0].__name__} has no argument {name!r}.{hint}"
-        elif not _fits(value, allowed := _allowed(known[name].annotation)):
+            continue
+        annotation = known[name].annotation
+        allowed = get_args(annotation) or (annotation,)
+        checked = all(one in list(TYPES) for one in allowed)
+        fits = type(value) in allowed or (type(value) is int and float in allowed)
+        built = isinstance(value, dict) and "_target_" in value
+        if checked and not fits and not built:
             names = " or ".join(TYPES[one] for one in allowed)
             yield f"{group}.{name}: {value!r} must be {names}."
 
 
-def _parameters(owner: Any) -> dict[str, Parameter]:
-    """Return the parameters of a function, or those of a class and its bases."""
-    bases: list[Any] = [*reversed(owner.__mro__)] if isclass(owner) else []
-    functions = [base.__init__ for base in bases] or [owner]
-    return {k: v for function in functions for k, v in signature(function).parameters.items()}
-
-
-def _allowed(annotation: Any) -> tuple[type, ...]:
-    """Return the types of an annotation, none if it has other types than ``TYPES``."""
-    types = get_args(annotation) or (annotation,)
-    return types if all(one in TYPES for one in types) else ()
-
-
-def _fits(value: Any, allowed: tuple[type, ...]) -> bool:
-    if not allowed or (isinstance(value, dict) and "_target_" in value):
-        return True
-    return type(value) in allowed or (type(value) is int and float in allowed)
-
-
-def likelihood_problems(model_class: type, arguments: dict[str, Any]) -> Iterator[str]:
+def _likelihood_problems(model_class: type, arguments: dict[str, Any]) -> Iterator[str]:
     """Find settings that have no effect with the likelihood, or make its forecasts wrong."""
     likelihood = arguments.get("likelihood")
     if likelihood is None:
@@ -75,22 +81,10 @@ def likelihood_problems(model_class: type, arguments: dict[str, Any]) -> Iterato
     if loss != MSE:
         yield (
             f"model.loss_fn: {loss} has no effect, because {name} has its own loss. "
-            "Set loss=mse or likelihood=none."
+            "Leave it out, or set likelihood=none."
         )
     if name != "QuantileRegression" and arguments.get("use_reversible_instance_norm"):
         yield (
             "model.use_reversible_instance_norm: it would rescale the parameters of "
             f"{name} as if they were values. Set it to false, or set likelihood=quantile."
         )
-
-
-def monitor_problems(config: TrainConfig) -> Iterator[str]:
-    """Find callbacks that monitor the validation where there is none."""
-    if config.data.validation_size > 0 or config.data.validation_start is not None:
-        return
-    for name, callback in config.callbacks.items():
-        if (monitor := str(callback.get("monitor"))).startswith("val_"):
-            yield (
-                f"callbacks.{name}.monitor: there is no {monitor}, because data.validation_size "
-                "is 0. Set data.validation_size=0.1 or callbacks=none."
-            )

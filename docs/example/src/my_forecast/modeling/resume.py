@@ -39,7 +39,6 @@ class ResumePoint(Callback):
             return
         for logger in trainer.loggers:
             logger.save()
-        # a kill while this is written leaves the last point intact
         with written_aside(self.path) as unfinished:
             trainer.save_checkpoint(unfinished)
 
@@ -48,10 +47,11 @@ class ResumePoint(Callback):
         if trainer.current_epoch % self.every_n_epochs == 0:
             # Lightning would skip an epoch that is saved as started but has had no batch
             progress = trainer.fit_loop.epoch_progress
-            for counts in (progress.current, progress.total):
+            started = progress.current, progress.total
+            for counts in started:
                 counts.ready -= 1
             self.save(trainer)
-            for counts in (progress.current, progress.total):
+            for counts in started:
                 counts.ready += 1
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -65,12 +65,12 @@ class ResumePoint(Callback):
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning leaves out."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, MLFlowLogger)]
-        checkpoint["mlflow_run_ids"] = [logger.run_id for logger in loggers]
-        checkpoint["should_stop"] = trainer.should_stop
         numpy_state = np.random.get_state(legacy=False)
         # safe loading refuses arrays
         numpy_state["state"]["key"] = numpy_state["state"]["key"].tolist()
+        mlflow = [logger.run_id for logger in trainer.loggers if isinstance(logger, MLFlowLogger)]
+        checkpoint["mlflow_run_ids"] = mlflow
+        checkpoint["should_stop"] = trainer.should_stop
         checkpoint["random"] = {
             "python": random.getstate(),
             "numpy": numpy_state,

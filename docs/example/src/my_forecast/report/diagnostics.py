@@ -1,13 +1,10 @@
 """Which forecasts to show, and whether the errors of the model are random."""
 
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from ..evaluation.backtest import Backtest
-from ..evaluation.metrics import worst_series
+from ..evaluation.inference import Array
+from ..evaluation.metrics import Metrics, worst_series
 
 # lags of the autocorrelation; the usual choice for series without a season
 LAGS = 10
@@ -15,65 +12,37 @@ LAGS = 10
 MIN_ERRORS = 20
 
 
-@dataclass(frozen=True)
-class Example:
-    """One forecast to show: positions of its series, and of the forecast within the series."""
+def examples(backtest: Backtest, metrics: Metrics) -> dict[str, int]:
+    """Return the numbers of the forecasts to show, by label.
 
-    label: str
-    series: int
-    window: int
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Errors of one series, one step ahead.
-
-    Attributes:
-        errors: truth - forecast of the first step of every forecast, first component, in order
-            of time, shape (windows,).
-        bias: mean error; positive when forecasts are too low.
-        autocorrelation: at lags 1 to ``LAGS``; None with too few errors.
-        p_value: of the Ljung-Box test for no autocorrelation; None with too few errors.
+    They are the last forecasts of the best, the median and the worst series. For a single series,
+    they are its best, median and worst forecast by mean absolute error.
     """
-
-    errors: NDArray[np.float64]
-    bias: float
-    autocorrelation: NDArray[np.float64] | None
-    p_value: float | None
-
-
-def examples(backtest: Backtest, by_series: pd.DataFrame) -> list[Example]:
-    """Return the last forecast of the best, the median and the worst series.
-
-    For a single series, return its best, median and worst forecast by mean absolute error.
-    """
-    if len(by_series) == 1:
-        error = np.abs(backtest.forecasts["model"] - backtest.truth).mean(axis=(1, 2))
-        order, kind = [(0, int(window)) for window in np.argsort(error)], "forecast"
+    if len(backtest.names) == 1:
+        order, kind = np.argsort(backtest.mae("model")), "forecast"
     else:
-        worst_first = worst_series(by_series, len(by_series)).index
-        order, kind = [(series, -1) for series in worst_first[::-1]], "series"
-    positions = {0: "Best", len(order) // 2: "Median", len(order) - 1: "Worst"}
-    return [Example(f"{label} {kind}", *order[at]) for at, label in sorted(positions.items())]
+        worst_first = worst_series(metrics.by_series, len(backtest.names)).index
+        order, kind = (np.cumsum(backtest.windows) - 1)[worst_first[::-1]], "series"
+    # one that has two places keeps the last label
+    places = {0: "Best", len(order) // 2: "Median", len(order) - 1: "Worst"}
+    return {f"{label} {kind}": int(order[place]) for place, label in sorted(places.items())}
 
 
-def residuals(backtest: Backtest, series: int) -> Residuals:
-    """Test the errors of one series for autocorrelation."""
-    own = backtest.origins.series == series
-    errors = (backtest.truth[own] - backtest.forecasts["model"][own])[:, 0, 0]
-    bias = float(errors.mean())
+def one_step_errors(backtest: Backtest, series: int) -> Array:
+    """Return truth - forecast of the first step and component, in order of time: (windows,)."""
+    errors: Array = backtest.errors("model")[backtest.origins.series == series, 0, 0]
+    return errors
+
+
+def autocorrelation(errors: Array) -> tuple[Array | None, float | None]:
+    """Return the autocorrelation at lags 1 to ``LAGS``, and the p-value of the Ljung-Box test.
+
+    A small p-value says that errors depend on earlier ones. Both are None with too few errors.
+    """
     if len(errors) < MIN_ERRORS or np.ptp(errors) == 0:
-        return Residuals(errors, bias, None, None)
+        return None, None
     # imported here because it takes half a second
-    from statsmodels.stats.diagnostic import acorr_ljungbox
     from statsmodels.tsa.stattools import acf
 
-    p_value = float(acorr_ljungbox(errors, lags=[LAGS])["lb_pvalue"].iloc[0])
-    return Residuals(errors, bias, acf(errors, nlags=LAGS)[1:], p_value)
-
-
-def standardized_errors(backtest: Backtest) -> NDArray[np.float64]:
-    """Return truth - forecast of all steps, divided by the deviation of the training part."""
-    errors = backtest.truth - backtest.forecasts["model"]
-    found: NDArray[np.float64] = errors / backtest.scale.deviation[backtest.origins.series][:, None]
-    return found.ravel()
+    found, _, p_values = acf(errors, nlags=LAGS, qstat=True)
+    return found[1:], float(p_values[-1])

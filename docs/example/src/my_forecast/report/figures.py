@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from ..evaluation.inference import Array
 from ..evaluation.plots import BASELINE, HISTORY, MODEL, TRUTH, finish, new_figure
 
 # width and height in inches; text stays readable on a phone, as wide as the screen
@@ -28,7 +28,7 @@ def draw_losses(losses: pd.DataFrame) -> Figure:
     return finish(figure)
 
 
-def draw_error_histogram(errors: NDArray[np.float64]) -> Figure:
+def draw_error_histogram(errors: Array) -> Figure:
     """Draw the distribution of errors, given in standard deviations."""
     figure, axes = new_figure(SIZE)
     axes.stairs(*np.histogram(errors, bins=40), fill=True, color=MODEL, alpha=0.7)
@@ -37,7 +37,7 @@ def draw_error_histogram(errors: NDArray[np.float64]) -> Figure:
     return finish(figure)
 
 
-def draw_autocorrelation(values: NDArray[np.float64], errors: int) -> Figure:
+def draw_autocorrelation(values: Array, errors: int) -> Figure:
     """Draw the autocorrelation of ``errors`` values by lag, and the 95% band of white noise."""
     figure, axes = new_figure(SIZE)
     lags, band = np.arange(1, len(values) + 1), 1.96 / np.sqrt(errors)

@@ -4,9 +4,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -38,26 +37,23 @@ class StageTimer:
 
 
 def run_record(
-    seed: int, loader_plan: Mapping[str, Any], fingerprint: str, seconds: dict[str, float]
+    seed: int, data_fingerprint: str, seconds: dict[str, float], dataloader: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what is needed to understand and repeat a run, ready for JSON.
 
-    Args:
-        seed: of the run.
-        loader_plan: value and reason of each DataLoader setting.
-        fingerprint: of the data.
-        seconds: wall time of each stage.
+    ``seconds`` is the wall time of each stage, ``dataloader`` the loader plan with its reasons.
     """
+    packages = {package: version(package) for package in PACKAGES}
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv,
         "seed": seed,
-        "data_fingerprint": fingerprint,
+        "data_fingerprint": data_fingerprint,
         "seconds": seconds,
-        "dataloader": loader_plan,
+        "dataloader": dataloader,
         "git": git_state(Path(__file__).parent),
         "platform": platform.platform(),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version(), **packages},
     }
 
 
@@ -73,13 +69,3 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
