@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent
 GROUPS = nox.project.load_toml("pyproject.toml")
 DEMO = ROOT / "demo"
 ALL_FEATURES = (
-    "features=[report, compare, models, training, calendar, intervals, retraining, exact_resume, "
-    "pretrained, large_data, datasets, loader_lab]"
+    "features=[report, compare, models, training, intervals, retraining, exact_resume, pretrained, "
+    "large_data, datasets, loader_lab, calendar]"
 )
 PEERS = ("neuralforecast", "pytorch_forecasting", "gluonts")
 

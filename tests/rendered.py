@@ -37,11 +37,6 @@ FEATURES = {
         "conf/lr_scheduler/",
         "conf/optimizer/",
     ],
-    "calendar": [
-        "src/{package}/calendar/",
-        "tests/test_calendar.py",
-        "conf/covariates/calendar.yaml",
-    ],
     "intervals": [
         "src/{package}/intervals/",
         "tests/test_intervals.py",
@@ -85,6 +80,11 @@ FEATURES = {
         "src/{package}/loader_lab/",
         "tests/test_loader_lab.py",
         "conf/measure/loaders.yaml",
+    ],
+    "calendar": [
+        "src/{package}/calendar/",
+        "tests/test_calendar.py",
+        "conf/covariates/calendar.yaml",
     ],
 }
 # others are config options alone

@@ -16,6 +16,21 @@ if find_spec("darts") is not None:
     config, run, workdir = fixtures.config, fixtures.run, fixtures.workdir
     no_network = fixtures.no_network
 
+    @pytest.fixture(autouse=True)
+    def own_code(
+        request: pytest.FixtureRequest,
+        tmp_path_factory: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Let runs name what is in the module of a test, as if a file in ``conf/`` did."""
+        folder = tmp_path_factory.mktemp("conf")
+        names = [f"{request.module.__name__}.{name}" for name in vars(request.module)]
+        shared = ["fixtures.three_waves", "engine.test_resume.StopAt"]
+        text = "\n".join(f"- {name}" for name in [*names, *shared])
+        (folder / "own_code.yaml").write_text(text, encoding="utf-8")
+        conf = fixtures.run_config.CONF
+        monkeypatch.setattr(fixtures.run_config, "CONF", [*conf, folder])
+
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Import no test of the engine where none will run."""

@@ -148,5 +148,5 @@ def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"there is no model.pt\. The run did not finish"):
+    with pytest.raises(UserError, match=r"model\.pt': No such file.*or train again"):
         load_bundle(tmp_path, "darts.models.TiDEModel", "cpu")

@@ -150,7 +150,8 @@ def finished_run(folder: Path, config: Config) -> None:
     write_config(
         folder, check_config(config(f"paths.output_dir={folder.as_posix()}"), TrainConfig).as_dict()
     )
-    (folder / "record.json").write_text("{}")
+    for name in ("record.json", "SHA256SUMS"):
+        (folder / name).write_text("{}")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from my_forecast.compare import main
+from my_forecast.runs.folder import write_sums
 
 from engine.project import FAST, Finished
 
@@ -39,13 +40,14 @@ def write_run(name: str, mae: float | None, data: str = "same", **config: Any) -
     folder.mkdir(parents=True)
     settings = {"paths": {"output_dir": name}, "callbacks": {"dir": f"{name}/c"}, **config}
     # JSON is YAML, too
-    (folder / "config.yaml").write_text(json.dumps(settings))
+    (folder / "config.yaml").write_text(json.dumps(settings) + "\n...\n")
     record = {"seconds": {"fit": 1.5}, "data_fingerprint": data}
     (folder / "record.json").write_text(json.dumps(record))
     test = {"model": {"mae": mae, "mse": 2.0}, "baseline": {"mae": 4.0, "mse": 8.0}}
     standardised = {"model": {"mae": 0.5}, "baseline": {"mae": 1.0}}
     metrics = {"test": test, "test_standardised": standardised, "skill": {"score": 0.1}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
+    write_sums(folder, ["config.yaml", "record.json", "metrics.json"])
 
 
 def test_runs_are_sorted_and_show_what_differs(compare: Compare, workdir: Path) -> None:
@@ -85,6 +87,7 @@ def test_more_skill_is_better(compare: Compare) -> None:
         write_run(name, 1.0)
         path = Path(name) / "metrics.json"
         path.write_text(path.read_text().replace('"score": 0.1', f'"score": {score}'))
+        write_sums(path.parent, ["config.yaml", "record.json", "metrics.json"])
     printed = compare("a", "b", "--sort", "skill").splitlines()
     assert [line.split()[0] for line in printed] == ["run", "b", "a"]
 
@@ -104,7 +107,7 @@ def test_runs_on_different_data_are_pointed_out(compare: Compare) -> None:
         (["a", "--sort", "zzz"], "--sort: unknown column 'zzz'. Choose one of mae, mse, skill"),
         (["a", "--csv", "old.csv"], "--csv: cannot create 'old.csv' (File exists)"),
         (["a", "--csv", str(Path("no/t.csv"))], f"--csv: cannot create '{Path('no/t.csv')}' (No"),
-        (["broken"], "broken: cannot read this run (JSONDecodeError"),
+        (["broken"], f"'{Path('broken/record.json')}' is damaged or was changed"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

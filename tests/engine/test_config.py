@@ -206,7 +206,7 @@ def test_a_run_reads_what_it_wrote(config: Config, tmp_path: Path) -> None:
 
 
 def test_a_config_without_data_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("seed: 0")
+    (tmp_path / "config.yaml").write_text("seed: 0\n...\n")
     with pytest.raises(UserError, match=r"(?m)^data: a value is missing"):
         check_config(tmp_path / "config.yaml", TrainConfig)
 

@@ -16,6 +16,7 @@ from my_forecast.evaluation.metrics import compute_metrics
 from my_forecast.evaluation.results import RunResults
 from my_forecast.report import write_report
 from my_forecast.report.diagnostics import autocorrelation, examples, one_step_errors
+from my_forecast.runs.folder import write_sums
 
 from engine.project import FAST, Finished
 
@@ -135,6 +136,7 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
         "versions": {"torch": "2"},
     }
     (tmp_path / "config.yaml").write_text("path: </pre><script>\n", encoding="utf-8")
+    write_sums(tmp_path, ["config.yaml"])
     write_report(
         RunResults(
             folder=tmp_path,
@@ -146,7 +148,8 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
             metric_names=["merr"],
         )
     )
-    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "report.html"}
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {"SHA256SUMS", "config.yaml", "report.html"}
     path = tmp_path / "report.html"
     assert_stands_alone(path)
     text = Page(path).text

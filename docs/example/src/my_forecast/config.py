@@ -12,7 +12,6 @@ from pathlib import Path
 from re import findall
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -30,6 +29,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from .errors import UserError, replacement
+from .run_config import check_code, read_yaml
 
 AUTO: Final = "auto"
 Accelerator = Literal["auto", "cpu", "cuda", "mps", "gpu"]
@@ -286,10 +286,12 @@ def check_config(config: DictConfig | Path, schema: type[AnyConfig]) -> AnyConfi
     """Check a config as Hydra composed it, or the ``config.yaml`` of a run.
 
     Raises:
-        UserError: with a line for each problem: its key, its value, and what is allowed.
+        UserError: with a line for each problem: its key, its value, and what is allowed; or when
+            the config of a run is damaged, or names code that the user's ``conf/`` does not.
     """
     if isinstance(config, Path):
-        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+        values = read_yaml(config)
+        check_code(values)
     else:
         values = _resolved(config)
     try:

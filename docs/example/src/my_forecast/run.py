@@ -18,45 +18,45 @@ from .evaluation.forecast import as_series, forecast
 from .loading.hardware import resolve_accelerator
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
-from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, find_run, read_json
+from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, checked, find_run, read_json
 
 Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | Panel | pd.DataFrame | None
 
 
-def load_run(run: str | Path = "latest", accelerator: str = "auto") -> "Run":
+def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "run") -> "Run":
     """Load a finished run of ``train.py``.
 
     Args:
         run: its folder, or ``latest`` for the newest one under ``outputs``.
         accelerator: what it forecasts on: auto, cpu, cuda or mps.
+        key: the setting that holds the folder, for messages.
 
     Raises:
-        UserError: when there is no such run, or no such accelerator.
+        UserError: when there is no such run, no such accelerator, a file is damaged, or the config
+            names code that the project's ``conf/`` does not name.
     """
-    return Run(find_run(str(run)), accelerator)
+    folder = find_run(str(run), key)
+    config = check_config(checked(folder, f"{BUNDLE}/{CONFIG}"), TrainConfig)
+    return Run(folder, config, accelerator)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run of ``train.py`` in a folder; ``load_run`` describes the accelerator."""
+    """A run of ``train.py``: its folder, its config, and the accelerator; see ``load_run``."""
 
     folder: Path
+    config: TrainConfig
     accelerator: str = "auto"
-
-    @cached_property
-    def config(self) -> TrainConfig:
-        """The config that the run was trained with."""
-        return check_config(self.folder / BUNDLE / CONFIG, TrainConfig)
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """Versions, git revision, loader plan, timings: the content of ``record.json``."""
-        return read_json(self.folder / RECORD)
+        return read_json(checked(self.folder, RECORD))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Metrics of the model and the baseline: the content of ``metrics.json``."""
-        return read_json(self.folder / METRICS)
+        return read_json(checked(self.folder, METRICS))
 
     @cached_property
     def bundle(self) -> Bundle:

@@ -40,17 +40,18 @@ def predict(composed: DictConfig) -> None:
     def table(numbers: Steps | None = None) -> pd.DataFrame:
         return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
-    if config.writer is None:
-        forecasts = table()
-        write_table(forecasts, output)
-    else:
-        folders = [str(run.folder) for run in runs]
-        inputs = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
-        build(config.writer)(table, len(data.names), output, repr(inputs))
-        forecasts = table(np.array([0]))
+    forecasts = table(np.array([0]) if config.writer else None)
     plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
     levels = config.quantiles or runs[0].config.quantiles
-    save_png(draw_future(data, forecasts, horizon, levels, title), plot)
+    # in place at the end, or what one failure left would be in the way of the next try
+    with written_aside(plot) as unfinished:
+        save_png(draw_future(data, forecasts, horizon, levels, title), unfinished)
+        if config.writer is None:
+            write_table(forecasts, output)
+        else:
+            folders = [str(run.folder) for run in runs]
+            inputs = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
+            build(config.writer)(table, len(data.names), output, repr(inputs))
     print(f"Saved {output} and {plot}")
 
 

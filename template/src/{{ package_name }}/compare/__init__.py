@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
-import yaml
 
 from ..errors import UserError
-from ..runs.folder import CONFIG, METRICS, RECORD, read_json
+from ..run_config import read_yaml
+from ..runs.folder import CONFIG, METRICS, RECORD, SUMS, checked, read_json
 
 HIGHER_IS_BETTER = ("skill", "r2_score")
 # settings with the folder of the run, scores, and details that only the CSV file shows
@@ -60,7 +60,7 @@ def find_runs(patterns: Sequence[str]) -> list[FinishedRun]:
         # unlike Path.glob, it takes absolute patterns
         matches = sorted(glob.glob(pattern))  # noqa: PTH207
         for folder in map(Path, matches or [pattern]):
-            if all((folder / name).is_file() for name in (CONFIG, RECORD, METRICS)):
+            if all((folder / name).is_file() for name in (RECORD, SUMS)):
                 runs.append(read_run(folder))
             elif not folder.is_file():
                 print(f"Skipped {folder.as_posix()}: not a finished run", file=sys.stderr)
@@ -76,9 +76,9 @@ def read_run(folder: Path) -> FinishedRun:
     The settings are the config by dotted keys, without paths in the folder of the run. The scores
     are the test metrics of the model, ``skill``, and the ``seconds`` that the fit took.
     """
+    config = read_yaml(checked(folder, CONFIG))
+    record, metrics = (read_json(checked(folder, name)) for name in (RECORD, METRICS))
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        record, metrics = read_json(folder / RECORD), read_json(folder / METRICS)
         own_folder, test = config["paths"]["output_dir"], metrics["test"]
         settings = {key: str(value) for key, value in _flat(config).items()}
         return (

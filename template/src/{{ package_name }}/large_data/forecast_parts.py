@@ -28,7 +28,7 @@ def write_parts(
         path: the file, CSV or Parquet.
         inputs: describes everything that the forecasts depend on.
     """
-    folder = path.with_name(f"{path.name}.unfinished")
+    folder = path.with_name(f"{path.name}.parts")
     description = folder / "inputs.txt"
     if not (description.is_file() and description.read_text(encoding="utf-8") == inputs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -40,13 +40,12 @@ def write_parts(
             numbers = np.arange(begin, min(begin + SERIES, count))
             with written_aside(part) as unfinished:
                 table(numbers).to_parquet(unfinished, index=False)
-    joined = folder / "joined"
-    if path.suffix == ".parquet":
-        pl.scan_parquet([*parts.values()]).sink_parquet(joined)
-    else:
-        with joined.open("w", encoding="utf-8", newline="") as file:
-            for begin, part in parts.items():
-                rows = pd.read_parquet(part)
-                rows.to_csv(file, index=False, header=begin == 0, lineterminator="\n")
-    joined.replace(path)
+    with written_aside(path) as joined:
+        if path.suffix == ".parquet":
+            pl.scan_parquet([*parts.values()]).sink_parquet(joined)
+        else:
+            with joined.open("w", encoding="utf-8", newline="") as file:
+                for begin, part in parts.items():
+                    rows = pd.read_parquet(part)
+                    rows.to_csv(file, index=False, header=begin == 0, lineterminator="\n")
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..data import show_time
 from ..evaluation.plots import draw_backtest, draw_metric_by_step
 from ..evaluation.results import RunResults, format_number, metrics_table, worst_table
-from ..runs.folder import CONFIG, shown, write_text
+from ..runs.folder import CONFIG, checked, shown, write_text
 from .diagnostics import LAGS, autocorrelation, examples, one_step_errors
 from .figures import SIZE, draw_autocorrelation, draw_error_histogram, draw_losses, svg_data_uri
 
@@ -65,7 +65,7 @@ def _content(results: RunResults) -> dict[str, Any]:
         "autocorrelations": autocorrelations,
         "loader": pd.DataFrame(results.record["dataloader"]).map(str).T,
         "facts": _facts(results.record),
-        "config": (results.run_dir / CONFIG).read_text(encoding="utf-8"),
+        "config": checked(results.run_dir, CONFIG).read_text(encoding="utf-8"),
     }
 
 

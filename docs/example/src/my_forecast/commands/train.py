@@ -17,14 +17,14 @@ from ..modeling.build import build_model
 from ..modeling.bundle import load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
-from ..run import Run
+from ..run import Run, load_run
 from ..runs.folder import (
     BUNDLE,
     CONFIG,
     RECORD,
     check_same_data,
     check_unfinished,
-    find_run,
+    finish_run,
     remove_leftovers,
     shown,
     write_config,
@@ -59,7 +59,7 @@ def train(composed: DictConfig) -> None:
 
     model = build_model(config, run_dir, point)
     if config.finetune is not None and point is None:
-        source = Run(find_run(config.finetune, "finetune"))
+        source = load_run(config.finetune, key="finetune")
         load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
     with (build(config.storage) or IN_MEMORY).open(run_dir) as storage:
         prepared = prepare_data(model, config, storage)
@@ -74,7 +74,7 @@ def train(composed: DictConfig) -> None:
         timer.end("fit")
 
         # the test runs on what was saved, so a bundle that does not load shows at once
-        run = Run(run_dir, hardware.accelerator)
+        run = Run(run_dir, config, hardware.accelerator)
         tested = backtest(run.bundle, prepared.data, prepared.split, run.backtest_spec(), storage)
         timer.end("evaluate")
     loader = {name: asdict(choice) for name, choice in plan.items()}
@@ -90,6 +90,7 @@ def train(composed: DictConfig) -> None:
     )
     write_results(results)
     write_json(run_dir / RECORD, results.record)
+    finish_run(run_dir)
     for step in build(config.after_run).values():
         step(results)
     print(summary(results))

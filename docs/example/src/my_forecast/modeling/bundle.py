@@ -16,11 +16,13 @@ from ..data import Panel, Scalers
 from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
+from ..runs.folder import checked, write_sums
 from .build import import_model
 from .fit import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
+FILES = MODEL, f"{MODEL}.ckpt", SCALERS
 
 # Python before 3.11.4 pickles a member with ``getattr``, which safe loading refuses
 copyreg.pickle(LikelihoodType, lambda member: (LikelihoodType, (member.value,)))
@@ -63,6 +65,7 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
     model.save(str(folder / MODEL), clean=True)
     # as dicts, because the classes of the project may move to another module
     (folder / SCALERS).write_bytes(pickle.dumps(asdict(scalers)))
+    write_sums(folder, FILES)
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
@@ -72,11 +75,10 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     so ``model_target`` is the ``_target_`` of the run's model config.
 
     Raises:
-        UserError: when the bundle is incomplete.
+        UserError: when a file of the bundle is missing or damaged.
     """
-    for name in (MODEL, f"{MODEL}.ckpt", SCALERS):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder}: there is no {name}. The run did not finish; train again.")
+    for name in FILES:
+        checked(folder, name)
     off = "logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"
     trainer = {"accelerator": accelerator, "devices": 1, **dict.fromkeys(off, False)}
     silence_few_workers_warning()
@@ -101,8 +103,11 @@ def load_weights(
     ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``.
 
     Raises:
-        UserError: when the weights do not fit, with the arguments that differ.
+        UserError: when a file of the bundle is missing or damaged; when the weights do not fit,
+            with the arguments that differ.
     """
+    for name in FILES:
+        checked(folder, name)
     try:
         model.load_weights(str(folder / MODEL), map_location="cpu")
     except (ValueError, RuntimeError) as error:

@@ -3,8 +3,10 @@
 import logging
 import random
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from ..errors import UserError
 from ..runs.folder import RESUME_POINT, written_aside
 
 log = logging.getLogger(__name__)
@@ -93,12 +96,27 @@ class ResumePoint(Callback):
 
 
 def load_point(run_dir: Path) -> dict[str, Any] | None:
-    """Return the checkpoint that a run continues from, None if it was killed before the first."""
+    """Return the checkpoint that a run continues from, None if it was killed before the first.
+
+    Raises:
+        UserError: when the checkpoint is damaged.
+    """
     path = run_dir / RESUME_POINT
     if not path.is_file():
         log.info("The run was killed before its first epoch. It starts over.")
         return None
-    point: dict[str, Any] = load_ckpt_safely(torch.load, path, map_location="cpu")
+    try:
+        # torch does not compare the checksums in its files
+        with ZipFile(path) as archive:
+            if name := archive.testzip():
+                raise BadZipFile(f"wrong checksum of {name}")
+        point: dict[str, Any] = load_ckpt_safely(torch.load, path, map_location="cpu")
+    # anything may be wrong with a damaged file
+    except Exception as error:
+        raise UserError(
+            f"resume: '{path}' is damaged ({error}). Restore it from a copy, or delete it: the run "
+            "then starts over."
+        ) from error
     log.info("Resuming in epoch %d, after step %d.", point["epoch"], point["global_step"])
     return point
 
@@ -126,10 +144,15 @@ def _continue_csv(logger: CSVLogger, point: dict[str, Any]) -> None:
     path = Path(logger.log_dir) / "metrics.csv"
     if not path.is_file():
         return
+    content = path.read_bytes()
+    # a power cut may leave a part of the last row
+    complete = content[: content.rfind(b"\n") + 1]
+    if b"step" not in complete:
+        return
     # as text, so that what stays is written as it was
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(BytesIO(complete), dtype=str, keep_default_na=False, on_bad_lines="skip")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Experiment logs directory")
         logger.experiment.metrics_keys = list(rows)  # creating the experiment deletes the file
-    rows = rows[rows["step"].astype(int) < point["global_step"]]
+    rows = rows[pd.to_numeric(rows["step"], errors="coerce") < point["global_step"]]
     rows.to_csv(path, index=False, lineterminator="\r\n")

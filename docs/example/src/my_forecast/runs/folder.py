@@ -3,21 +3,29 @@
 Nothing heavy is imported, so that runs can be compared at once.
 """
 
+import hashlib
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic_core import to_json
 
 from ..errors import UserError
 
 CONFIG, RECORD, METRICS, BUNDLE = "config.yaml", "record.json", "metrics.json", "bundle"
 METRICS_BY_STEP, METRICS_BY_SERIES = "metrics_by_step.csv", "metrics_by_series.csv"
 FINGERPRINT = "data_fingerprint.txt"
+# of complete files, as `sha256sum --check` reads it; a run that has none is not finished
+SUMS = "SHA256SUMS"
 RESUME_POINT = Path("checkpoints", "last.ckpt")
+REMEDY = "Restore the run from a copy, or train again."
+PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
 @contextmanager
@@ -25,6 +33,9 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a path to write to, and put the file in place, so that nobody ever reads half of it."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     yield unfinished
+    # on the disk first, or a power cut may leave the name with nothing in it
+    with unfinished.open("r+b") as file:
+        os.fsync(file.fileno())
     unfinished.replace(path)
 
 
@@ -35,8 +46,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write indented JSON."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write indented JSON, with null for a number that is not finite."""
+    write_text(path, to_json(content, indent=2, inf_nan_mode="null").decode() + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -46,13 +57,59 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Write the resolved config; raise ``UserError`` when the folder already holds a run."""
+    """Write the resolved config.
+
+    Raises:
+        UserError: when the folder already holds a run, or a URL in the config has a password.
+    """
     if (folder / CONFIG).exists():
         raise UserError(
             f"hydra.run.dir: '{folder}' already holds a run, which is not overwritten. Choose "
             "another folder, or leave hydra.run.dir out."
         )
-    write_text(folder / CONFIG, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False, explicit_end=True)
+    if PASSWORD_IN_URL.search(text):
+        raise UserError(
+            "A URL in the config has a password, which the run folder would keep. Take it out; "
+            "MLflow reads MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+        )
+    write_text(folder / CONFIG, text)
+
+
+def write_sums(folder: Path, names: Iterable[str]) -> None:
+    """List complete files with their SHA-256, once they are on the disk."""
+    lines = []
+    for name in names:
+        with (folder / name).open("r+b") as file:
+            os.fsync(file.fileno())
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    write_text(folder / SUMS, "".join(lines))
+
+
+def finish_run(folder: Path) -> None:
+    """Mark a run as finished: from now on, its files are checked before they are used."""
+    bundle = f"{BUNDLE}/{CONFIG}", f"{BUNDLE}/{SUMS}"
+    write_sums(folder, (CONFIG, FINGERPRINT, METRICS, RECORD, *bundle))
+
+
+def checked(folder: Path, name: str) -> Path:
+    """Return the path of a file of a finished run, if it is what the run wrote.
+
+    Raises:
+        UserError: when it is missing, damaged, or from another run.
+    """
+    try:
+        with (folder / name).open("rb") as file:
+            line = f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}"
+        lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise UserError(f"'{error.filename}': {error.strerror}. {REMEDY}") from error
+    if line not in lines:
+        raise UserError(
+            f"'{folder / name}' is damaged or was changed: its checksum is not the one in {SUMS}. "
+            f"{REMEDY}"
+        )
+    return folder / name
 
 
 def find_run(run: str, key: str = "run") -> Path:
@@ -66,20 +123,23 @@ def find_run(run: str, key: str = "run") -> Path:
         UserError: when it is not the folder of a finished run of ``train.py``.
     """
     if run == "latest":
-        records = sorted(Path("outputs").rglob(RECORD), key=lambda path: path.stat().st_mtime)
-        if not records:
+        sums = [path for path in Path("outputs").rglob(SUMS) if path.parent.name != BUNDLE]
+        if not sums:
             raise UserError(f"{key}=latest: 'outputs' holds no finished run. Train one first.")
-        return records[-1].parent
+        run = str(max(sums, key=lambda path: path.stat().st_mtime).parent)
     folder = Path(run)
     if not folder.is_dir():
         raise UserError(
             f"{key}: there is no folder '{folder}'. Give the folder of a run, or latest."
         )
-    for name in (RECORD, f"{BUNDLE}/{CONFIG}"):
+    for name in (RECORD, SUMS):
         if not (folder / name).is_file():
             raise UserError(
-                f"{key}: '{folder}' has no {name}, so it is not a finished run of train.py."
+                f"{key}: '{folder}' has no {name}, so it is not a finished run of train.py. "
+                f"Finish it with train.py resume={folder}, or choose another one."
             )
+    # which lists the other files of the bundle
+    checked(folder, f"{BUNDLE}/{SUMS}")
     return folder
 
 
@@ -89,7 +149,7 @@ def check_unfinished(folder: Path, output_dir: str) -> None:
     Raises:
         UserError: when it is finished, or was moved from the ``output_dir`` that its config names.
     """
-    if (folder / RECORD).is_file():
+    if (folder / RECORD).is_file() and (folder / SUMS).is_file():
         raise UserError(
             f"resume: the run in '{folder}' is finished. finetune={folder} starts a new run from "
             "its weights."
@@ -107,15 +167,17 @@ def check_same_data(folder: Path, digest: str) -> None:
         UserError: when the data has changed since the run began.
     """
     path = folder / FINGERPRINT
-    if path.is_file() and path.read_text(encoding="utf-8") != digest:
+    if path.is_file() and path.read_bytes() not in (b"", digest.encode()):
         raise UserError(
-            "resume: the data has changed since the run began. Restore it, or start a new run."
+            "resume: the data has changed since the run began. Restore it, or start a new run. "
+            f"If it has not, '{path}' is damaged; delete it."
         )
     write_text(path, digest)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed run left half-written: its bundle and its mapped values."""
+    """Delete what a killed run left half-written: its bundle, checksums and mapped values."""
+    (folder / SUMS).unlink(missing_ok=True)
     for leftover in (*folder.glob(BUNDLE), *folder.glob("storage-*")):
         shutil.rmtree(leftover)
 

@@ -1,0 +1,29 @@
+"""The fixtures of the project's own tests, for attacks on it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# a busy machine makes no test fail
+settings.register_profile("reliability", deadline=None)
+settings.load_profile("reliability")
+
+if find_spec("darts") is not None:
+    from engine.project import fixtures
+
+    config, run, workdir = fixtures.config, fixtures.run, fixtures.workdir
+    no_network, no_plots = fixtures.no_network, fixtures.no_plots
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Import no test here where none will run."""
+    return True if "not run" in (config.option.markexpr or "") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark these tests: they need the dependencies of the rendered project."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.run)
