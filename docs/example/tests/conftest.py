@@ -27,6 +27,8 @@ from my_forecast.commands.train import (
 )
 
 PROJECT = Path(__file__).parents[1]
+# a group without options cannot be set
+NO_REPORT = ["after_run=[]"] if (PROJECT / "conf" / "after_run").is_dir() else []
 # own_code.yaml lists what runs of the tests may name
 run_config.CONF.append(Path(__file__).parent)
 # a few steps on a small model and a small data set, whatever the project's defaults become
@@ -54,7 +56,7 @@ FAST_SALES = [
     "likelihood=quantile",
     "trainer.max_epochs=1",
     "trainer.accelerator=cpu",
-    "after_run=[]",
+    *NO_REPORT,
 ]
 # on FAST: all that has a state; five steps an epoch
 STATEFUL = [
@@ -67,7 +69,7 @@ STATEFUL = [
     "callbacks=default",
     "logger=csv",
     "dataloader.num_workers=0",
-    "after_run=[]",
+    *NO_REPORT,
 ]
 
 

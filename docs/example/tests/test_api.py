@@ -23,7 +23,7 @@ from my_forecast.errors import (
     UserError,
 )
 
-from conftest import FAST, PROJECT, sales, three_waves
+from conftest import FAST, NO_REPORT, PROJECT, sales, three_waves
 
 Config = Callable[..., DictConfig]
 LAST = pd.Timestamp("2024-01-01") + pd.Timedelta(days=79)
@@ -69,7 +69,7 @@ def test_series_are_forecast_as_series(config: Config, workdir: Path) -> None:
     # one scaler for all series takes other series, too
     source = ["data=function", "data.function=conftest.three_waves", "data.scaler_fit=global"]
     fast = [item for item in FAST if not item.startswith("data")]
-    train(config(*fast, *source, "after_run=[]"))
+    train(config(*fast, *source, *NO_REPORT))
     run = load_run(workdir / "run", "cpu")
     found, one = run.forecast(three_waves()), run.forecast(three_waves()[0])
     assert isinstance(found, list)

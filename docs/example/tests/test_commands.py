@@ -20,7 +20,7 @@ from my_forecast.config import (
     check_config,
 )
 
-from conftest import FAST, FAST_SALES, PROJECT, Finished, compose_config, sales
+from conftest import FAST, FAST_SALES, NO_REPORT, PROJECT, Finished, compose_config, sales
 
 Run = Callable[..., Finished]
 
@@ -55,7 +55,7 @@ def test_train_evaluate_and_predict(run: Run, workdir: Path) -> None:
 @pytest.mark.usefixtures("no_plots")
 def test_the_bundle_keeps_the_best_weights_and_not_the_last(run: Run, workdir: Path) -> None:
     """A learning rate that ruins the model makes the first epoch the best one."""
-    harmful = ["trainer.max_epochs=3", "model.optimizer_kwargs.lr=1", "after_run=[]"]
+    harmful = ["trainer.max_epochs=3", "model.optimizer_kwargs.lr=1", *NO_REPORT]
     assert run("train", *FAST, *harmful, "hydra.run.dir=run").code == 0
     saved, best, last = (
         torch.load(f"run/{name}.ckpt", weights_only=False)["state_dict"]
@@ -176,6 +176,6 @@ def test_an_unexpected_error_names_the_log_with_its_traceback(run: Run, workdir:
 
 
 def test_a_multirun_continues_after_a_failed_job(run: Run, workdir: Path) -> None:
-    finished = run("train", "-m", *FAST, "after_run=[]", "horizon=0,5")
+    finished = run("train", "-m", *FAST, *NO_REPORT, "horizon=0,5")
     assert finished.code == 1
     assert len(list(workdir.glob("outputs/multirun/*/*/*/metrics.json"))) == 1

@@ -10,14 +10,14 @@ from my_forecast.compare import (
     main,
 )
 
-from conftest import FAST, Finished
+from conftest import FAST, NO_REPORT, Finished
 
 
 @pytest.mark.usefixtures("no_plots")
 def test_runs_are_compared(
     run: Callable[..., Finished], workdir: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fast = [*FAST, "trainer.max_epochs=1", "after_run=[]"]
+    fast = [*FAST, "trainer.max_epochs=1", *NO_REPORT]
     assert run("train", "-m", *fast, "model.hidden_size=4,8").code == 0
     pattern = "outputs/multirun/*/*/*"
     main([pattern, "--csv", "table.csv"])

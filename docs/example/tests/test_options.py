@@ -18,12 +18,12 @@ from my_forecast.commands.train import (
     train,
 )
 
-from conftest import FAST, PROJECT
+from conftest import FAST, NO_REPORT, PROJECT
 
 pytestmark = pytest.mark.usefixtures("no_plots")
 Config = Callable[..., DictConfig]
 # one epoch of one step
-SHORT = ["trainer.max_epochs=1", "++model.batch_size=512", "after_run=[]"]
+SHORT = ["trainer.max_epochs=1", "++model.batch_size=512", *NO_REPORT]
 SYNTHETIC = [item for item in FAST if item.startswith("data.")]
 ETTH1 = ["data.path=etth1.csv", "data.end=null", "data.validation_size=16", "data.test_size=16"]
 COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
