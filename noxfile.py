@@ -95,7 +95,7 @@ def demo(session: nox.Session) -> None:
     for name, values in json.loads(metrics.read_text(encoding="utf-8"))["test"].items():
         session.log(f"  {name:10} MAE {values['mae']:8.4f}   MSE {values['mse']:8.4f}")
     session.log("Plots and reports")
-    for path in sorted([*project.rglob("*.png"), *project.rglob("report.html")]):
+    for path in sorted([*project.rglob("*.png"), *project.glob("outputs/**/report.html")]):
         session.log(f"  {path.relative_to(ROOT)}")
 
 

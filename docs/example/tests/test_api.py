@@ -114,4 +114,4 @@ def test_a_fresh_process_forecasts_the_same(finished: Run, tmp_path: Path) -> No
     search = os.pathsep.join([str(PROJECT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": search})
     expected = pd.DataFrame(finished.forecast())
-    assert path.read_text(encoding="utf-8") == expected.to_csv(index=False)
+    assert path.read_text(encoding="utf-8") == expected.to_csv(index=False, lineterminator="\n")

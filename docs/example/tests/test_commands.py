@@ -37,7 +37,9 @@ def test_train_evaluate_and_predict(run: Run, workdir: Path) -> None:
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     assert all(choice["reason"] for choice in record["dataloader"].values())
     config = check_config(folder / "config.yaml", TrainConfig)
-    assert config == check_config(compose_config(folder, *FAST), TrainConfig)
+    composed = compose_config(folder, *FAST)
+    composed.paths.output_dir = str(folder)
+    assert config == check_config(composed, TrainConfig)
 
     evaluated = run("evaluate", "run=latest", "accelerator=cpu")
     table = re.compile(r"^(?:model|seasonal|skill).*$", re.MULTILINE)

@@ -42,7 +42,8 @@ def autocorrelation(errors: Array) -> tuple[Array | None, float | None]:
     if len(errors) < MIN_ERRORS or np.ptp(errors) == 0:
         return None, None
     # imported here because it takes half a second
+    from statsmodels.stats.diagnostic import acorr_ljungbox
     from statsmodels.tsa.stattools import acf
 
-    found, _, p_values = acf(errors, nlags=LAGS, qstat=True)
-    return found[1:], float(p_values[-1])
+    test = acorr_ljungbox(errors, lags=[LAGS])
+    return acf(errors, nlags=LAGS)[1:], float(test["lb_pvalue"].iloc[0])
