@@ -101,11 +101,13 @@ def _loaders(dataset: Dataset[Any], windows: WindowDataset) -> dict[str, Any]:
 
 def _speed(loader: Any, epochs: int) -> float:
     """Return the windows per second of ``epochs`` epochs."""
-    count = 0
+    count, order = 0, loader.batch_sampler
 
     def consume() -> None:
         nonlocal count
         for _ in range(epochs):
+            if isinstance(order, EpochOrder):
+                order.set_epoch(order.epoch + 1)
             for batch in loader:
                 count += len(batch.past_target)
 

@@ -28,7 +28,7 @@ def measure() -> Iterator[Row]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         sides = {RELEASE: release(folder), "now": project()}
-        yield row("loader", "ten epochs, 100 x 2,000", sides, loader)
+        yield row("loader", "a hundred epochs, 100 x 2,000", sides, loader)
         for model, epochs in EPOCHS.items():
             options = (f"model={model}", f"trainer.max_epochs={epochs}")
             yield row("fit", model, sides, partial(fit, folder, *options))

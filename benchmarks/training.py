@@ -8,6 +8,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,13 +28,13 @@ from common import (
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from my_forecast.config import TrainConfig, check_config
-from my_forecast.loader_lab.timing import LoaderTimer
 from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
 from my_forecast.loading.hardware import detect_hardware
 from my_forecast.loading.windows import WindowDataset
 from my_forecast.modeling.build import build_model
 from my_forecast.modeling.fit import fit_model
 from pytorch_lightning import Callback
+from pytorch_lightning.profilers import PassThroughProfiler
 from scripts.processes import project
 
 WARM_UP = 20
@@ -68,8 +69,37 @@ class Clock(Callback):
             trainer.should_stop = True
 
 
+class Waiting(PassThroughProfiler):
+    """Measures the share of the steps that is spent waiting for batches."""
+
+    FETCH, STEP = "[_TrainingEpochLoop].train_dataloader_next", "run_training_batch"
+
+    def __init__(self) -> None:
+        """Begin at 0."""
+        super().__init__()
+        self.total = dict.fromkeys((self.FETCH, self.STEP), 0.0)
+        self.started = 0.0
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Time batches and steps; the same for every hook would slow the steps down."""
+        return super().profile(action_name) if action_name in self.total else nullcontext()
+
+    def start(self, action_name: str) -> None:
+        """Look at the clock; one of the two ends before the other begins."""
+        self.started = time.perf_counter()
+
+    def stop(self, action_name: str) -> None:
+        """Add the time since the start."""
+        self.total[action_name] += time.perf_counter() - self.started
+
+    @property
+    def share(self) -> float:
+        """In percent."""
+        return 100 * self.total[self.FETCH] / sum(self.total.values())
+
+
 def measure() -> Iterator[Row]:
-    """Compare all models, and tell how long the project's steps wait for data."""
+    """Compare all models, and show how long the project's steps wait for data."""
     quiet()
     series = random_series([2000] * 100)
     windows = window_dataset(darts_dataset(series))
@@ -100,8 +130,8 @@ def project_steps(name: str, windows: WindowDataset, waiting: list[float]) -> fl
         settings = _settings(name, folder, STEPS[name])
         model = build_model(settings, Path(folder))
         fit_model(model, settings, windows, None, detect_hardware("cpu"))
-        clock, timer = _callbacks(model)
-    waiting.append(100 * sum(timer.waits) / sum(timer.steps))
+        clock = next(one for one in model.trainer_params["callbacks"] if isinstance(one, Clock))
+    waiting.append(model.trainer.profiler.share)
     return clock.steps / (clock.end - clock.start)
 
 
@@ -172,17 +202,8 @@ def _settings(name: str, folder: str, steps: int) -> TrainConfig:
                 *("trainer.log_every_n_steps=50", "+trainer.enable_progress_bar=false"),
                 f"+callbacks.clock._target_={Clock.__module__}.Clock",
                 f"+callbacks.clock.steps={steps}",
-                "+trainer.profiler._target_=my_forecast.loader_lab.timing.FetchProfiler",
-                "+callbacks.timer._target_=my_forecast.loader_lab.timing.LoaderTimer",
+                f"+trainer.profiler._target_={Waiting.__module__}.Waiting",
                 f"paths.output_dir={folder}",
             ],
         )
     return check_config(config, TrainConfig)
-
-
-def _callbacks(model: Any) -> tuple[Clock, LoaderTimer]:
-    callbacks = model.trainer_params["callbacks"]
-    return (
-        next(callback for callback in callbacks if isinstance(callback, Clock)),
-        next(callback for callback in callbacks if isinstance(callback, LoaderTimer)),
-    )

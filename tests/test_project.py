@@ -264,6 +264,12 @@ def test_every_benchmark_can_be_imported_and_one_runs(render: Render, tmp_path: 
     kept = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "BENCH_PROJECT": str(project)}
     code = "import run, importlib; [importlib.import_module(name) for name in run.BENCHES]"
     subprocess.run([sys.executable, "-c", code], env=kept, check=True)
+    few_steps = (
+        "from common import *; import training; training.STEPS['nlinear'] = 5; "
+        "windows = window_dataset(darts_dataset(random_series([200] * 3))); "
+        "assert training.project_steps('nlinear', windows, []) > 0"
+    )
+    subprocess.run([sys.executable, "-c", few_steps], env=kept, check=True)
     script = [sys.executable, str(folder / "run.py"), "start"]
     subprocess.run(script, env={**kept, "BENCH_RESULTS": str(tmp_path)}, check=True)
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]["start"]["rows"]
