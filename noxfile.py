@@ -16,7 +16,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 DEMO = ROOT / "demo"
 ALL_FEATURES = (
     "features=[report, compare, models, training, intervals, retraining, exact_resume, pretrained, "
-    "large_data, datasets, loader_lab, calendar]"
+    "large_data, datasets, loader_lab, calendar, excel]"
 )
 PEERS = ("neuralforecast", "pytorch_forecasting", "gluonts")
 
@@ -35,14 +35,25 @@ def find_links() -> dict[str, str]:
     return {"UV_FIND_LINKS": ",".join(links.split())} if links else {}
 
 
-def install(session: nox.Session, *arguments: str) -> None:
+def install(session: nox.Session, *arguments: str, **env: str) -> None:
     """Install known-good versions."""
-    session.install("-c", "constraints.txt", *arguments, env=find_links())
+    session.install("-c", "constraints.txt", *arguments, env={**find_links(), **env})
 
 
 def install_tools(session: nox.Session) -> None:
     """Install what renders and checks the template."""
     install(session, *nox.project.dependency_groups(GROUPS, "render"))
+
+
+def install_project(session: nox.Session) -> None:
+    """Install the dependencies of all projects; the tests render the projects themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = render(session, Path(folder) / "my-forecast", "tracker=mlflow", ALL_FEATURES)
+        metadata = nox.project.load_toml(project / "pyproject.toml")
+        tests = nox.project.dependency_groups(metadata, "test")
+    # the tests start many processes, which would compile torch again and again
+    compiled = {"UV_COMPILE_BYTECODE": "1"}
+    install(session, *metadata["project"]["dependencies"], *tests, "tensorboard", **compiled)
 
 
 @nox.session
@@ -66,11 +77,7 @@ def tests(session: nox.Session) -> None:
             session.notify(name)
     install_tools(session)
     if "not run" not in session.posargs:
-        # the dependencies of all projects; the tests render the projects themselves
-        with tempfile.TemporaryDirectory() as folder:
-            project = render(session, Path(folder) / "my-forecast", "tracker=mlflow", ALL_FEATURES)
-            metadata = nox.project.load_toml(project / "pyproject.toml")
-        install(session, *metadata["project"]["dependencies"], "tensorboard")
+        install_project(session)
     # a process for each CPU, so a thread for each process
     one_thread = {"OMP_NUM_THREADS": "1"}
     session.run(
@@ -133,6 +140,15 @@ def faults(session: nox.Session) -> None:
     """Plant ten faults, one after the other, and fail if the tests miss one."""
     install_tools(session)
     session.run("python", "tests/faults.py")
+
+
+@nox.session
+def reliability(session: nox.Session) -> None:
+    """Attack a rendered project in full, for about half an hour, and write docs/reliability.md."""
+    install_tools(session)
+    install_project(session)
+    full = {"OMP_NUM_THREADS": "1", "RELIABILITY": "full"}
+    session.run("pytest", "--numprocesses=auto", "tests/reliability", *session.posargs, env=full)
 
 
 @nox.session

@@ -127,9 +127,9 @@ def measure() -> Iterator[Row]:
 def project_steps(name: str, windows: WindowDataset, waiting: list[float]) -> float:
     """Return steps/s of the project's fit, and note the share of waiting in percent."""
     with TemporaryDirectory() as folder:
-        settings = _settings(name, folder, STEPS[name])
-        model = build_model(settings, Path(folder))
-        fit_model(model, settings, windows, None, detect_hardware("cpu"))
+        config = settings(name, folder, STEPS[name])
+        model = build_model(config, Path(folder))
+        fit_model(model, config, windows, None, detect_hardware("cpu"))
         clock = next(one for one in model.trainer_params["callbacks"] if isinstance(one, Clock))
     waiting.append(model.trainer.profiler.share)
     return clock.steps / (clock.end - clock.start)
@@ -138,8 +138,8 @@ def project_steps(name: str, windows: WindowDataset, waiting: list[float]) -> fl
 def darts_steps(name: str, series: list[TimeSeries]) -> float:
     """Return steps/s of Darts' fit with the same arguments."""
     with TemporaryDirectory() as folder:
-        settings = _settings(name, folder, STEPS[name])
-        template = build_model(settings, Path(folder))
+        config = settings(name, folder, STEPS[name])
+        template = build_model(config, Path(folder))
         clock = Clock(STEPS[name])
         arguments = dict(template.model_params)
         arguments["pl_trainer_kwargs"] = {
@@ -158,9 +158,9 @@ def darts_steps(name: str, series: list[TimeSeries]) -> float:
 def bare_steps(name: str, windows: WindowDataset) -> float:
     """Return steps/s of the module that Darts makes, trained without Lightning."""
     with TemporaryDirectory() as folder:
-        settings = _settings(name, folder, 1)
-        model = build_model(settings, Path(folder))
-        fit_model(model, settings, windows, None, detect_hardware("cpu"))  # makes the module
+        config = settings(name, folder, 1)
+        model = build_model(config, Path(folder))
+        fit_model(model, config, windows, None, detect_hardware("cpu"))  # makes the module
     module = model.model.train()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     order = EpochOrder(len(windows), BATCH, seed=0)
@@ -187,7 +187,7 @@ def quiet() -> None:
     warnings.simplefilter("ignore")
 
 
-def _settings(name: str, folder: str, steps: int) -> TrainConfig:
+def settings(name: str, folder: str, steps: int) -> TrainConfig:
     """Compose the project's configuration for the shared work."""
     with initialize_config_dir(version_base="1.3", config_dir=str(project() / "conf")):
         config = compose(

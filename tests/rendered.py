@@ -86,6 +86,11 @@ FEATURES = {
         "tests/test_calendar.py",
         "conf/covariates/calendar.yaml",
     ],
+    "excel": [
+        "src/{package}/excel/",
+        "tests/test_excel.py",
+        "conf/data/excel.yaml",
+    ],
 }
 # others are config options alone
 FEATURES_WITH_A_FOLDER = [name for name, some in FEATURES.items() if some[0].startswith("src/")]

@@ -28,9 +28,10 @@ ORDER = [
 # import from all of the above, but not from each other; nothing imports from them
 OUTERMOST = ["commands", *FEATURES_WITH_A_FOLDER]
 # ceilings; the aim is 4,500 and 7,000 lines, 2,200 in tests, and 110 files beside the answers of
-# Copier. Checksums and the check of what a run may name raised them once by 210 lines
-LINES_OF_A_PACKAGE = {"default": 6_990, "all features": 7_985}
-LINES_OF_TESTS = 1_410
+# Copier. Checksums and the check of what a run may name raised them once by 210 lines; the lock,
+# workers that hang, losses that are not finite and numbers out of range by 390
+LINES_OF_A_PACKAGE = {"default": 7_377, "all features": 8_432}
+LINES_OF_TESTS = 1_412
 FILES = 113
 
 

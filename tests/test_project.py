@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -117,11 +119,17 @@ def test_what_the_page_about_extending_adds_works(render: Render) -> None:
     project = render(features=[])
     page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     diffs = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
-    assert len(diffs) == 4
+    assert len(diffs) == 5
     for diff in diffs:
         apply(project, diff)
     for command in ("ruff format --check src", "ruff check src", "mypy src"):
         run(project, sys.executable, "-m", *command.split())
+    with closing(sqlite3.connect(project / "sales.db")) as database:
+        database.execute("CREATE TABLE sales (day TEXT, shop TEXT, units REAL)")
+        lines = daily_sales().splitlines()[1:]
+        rows = [(*line.split(","), shop) for line in lines for shop in ("north", "south")]
+        database.executemany("INSERT INTO sales (day, units, shop) VALUES (?, ?, ?)", rows)
+        database.commit()
     for command in commands(ROOT / "docs/extending.md"):
         run(project, sys.executable, *shlex.split(command)[1:], *SHORT)
     (notice,) = project.glob("outputs/train/*/*/notice.txt")

@@ -348,10 +348,10 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
         [
             Facts(
                 "column 'ds'",
-                "invalid date",
-                "data.time_format",
-                count=2,
-                places=["line 2: '1'", "line 4: '3'"],
+                "non-integer time",
+                "Correct the time",
+                count=1,
+                places=["line 3: '2024-01-02'"],
             )
         ],
     ),
@@ -708,7 +708,7 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
             Facts(
                 "static column 'region'",
                 "more than one value",
-                "A static covariate has one value for each series",
+                "A static covariate must have the same value in every row",
                 places=["'north', then 'south'", "'north', then 'south'"],
                 series={"a": 1, "b": 1},
             )

@@ -65,8 +65,11 @@ def test_a_calendar_reaches_as_far_as_a_forecast(run: Run, workdir: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"attributes": ["dayofwek"]}, "calendar.attributes: 'dayofwek' is not a number"),
-        ({"attributes": ["tz"]}, "calendar.attributes: 'tz' is not a number"),
+        (
+            {"attributes": ["dayofwek"]},
+            "calendar.attributes: 'dayofwek' is not a numeric attribute",
+        ),
+        ({"attributes": ["tz"]}, "calendar.attributes: 'tz' is not a numeric attribute"),
         ({"attributes": []}, "calendar: it is empty. Set data.covariates.calendar.attributes or"),
         ({"holidays": "ATLANTIS"}, "calendar.holidays: 'ATLANTIS' is not a country"),
     ],

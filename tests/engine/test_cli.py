@@ -91,11 +91,11 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
             ["data=csv", "data.path=x.csv", "data.target_columns=[a,a]"],
             r"data.target_columns: \['a', 'a'\] names a column twice",
         ),
-        ("train", ["data=csv", "data.path=[]"], r"data.path: \[\] must be a text or a list"),
+        ("train", ["data=csv", "data.path=[]"], r"data.path: \[\] must be text or a list"),
         (
             "train",
             ["data=csv", "data.path=x.csv", "data.series_column=true"],
-            "data.series_column: True must be a text or a list",
+            "data.series_column: True must be text or a list",
         ),
         (
             "train",

@@ -158,7 +158,7 @@ def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir:
     write_long_file(workdir / "other.csv", "bc", 70)
     finished = run("evaluate", "run=latest", "data_path=other.csv")
     assert finished.code == 1
-    assert "1 of them are missing ['a'], 1 are new ['c']" in finished.out + finished.err
+    assert "Missing: 1 ['a']; new: 1 ['c']" in finished.out + finished.err
 
 
 def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) -> None:

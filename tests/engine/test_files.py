@@ -390,7 +390,7 @@ def test_future_covariates_go_on_in_another_file(
         0,
         1,
     ]
-    with pytest.raises(UserError, match="future_path: the run was trained without future"):
+    with pytest.raises(UserError, match="future_path: the run has no future"):
         load_data(described.model_copy(update={"future_covariates_columns": []}), future=later)
 
 

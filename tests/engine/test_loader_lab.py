@@ -54,7 +54,7 @@ def test_each_setting_trains_for_real(
     alone, helped = measure_all(training, train, hardware, batches=3)
     single = training.model_copy(update={"model": {**training.model, "batch_size": 512}})
     for trained, batches in ((single, 3), (training, 1)):
-        with pytest.raises(UserError, match=r"nothing to measure.* Increase measure\.batches"):
+        with pytest.raises(UserError, match=r"ends after its first batch.* measure\.batches"):
             measure_all(trained, train, hardware, batches)
     assert alone.settings == {"num_workers": 0}
     assert helped.settings == worker.model_dump(include=set(TWO))

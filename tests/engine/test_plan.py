@@ -19,7 +19,7 @@ from my_forecast.loading.batch_cost import BatchCost, measure_batch_cost
 from my_forecast.loading.hardware import Hardware
 from my_forecast.loading.plan import dataloader_kwargs, plan_loader
 from my_forecast.loading.windows import WindowDataset
-from my_forecast.loading.worker_logging import collect_logs
+from my_forecast.loading.workers import attend_workers
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 LINUX = ("fork", "spawn", "forkserver")
@@ -63,12 +63,12 @@ def cost_of(milliseconds: float, cpu: float = 1.0, **facts: Any) -> BatchCost:
 
 # from memory; 2 ms of Python per window, 32 windows a batch; 10 ms of waiting for a disk per window
 FAST, PYTHON, DISK = cost_of(0.06), cost_of(64), cost_of(320, cpu=0.02)
-NONE = (0, None, None, None, False)
+NONE = (0, None, None, None, False, None)
 
 
 def workers(number: int, method: str, pinned: bool = False) -> tuple[Any, ...]:
     """Return the plan with workers."""
-    return (number, method, True, 2, pinned)
+    return (number, method, True, 2, pinned, 300)
 
 
 HARDWARE = {
@@ -216,7 +216,7 @@ def test_auto(name: str) -> None:
         (hardware(), FAST, "a batch takes 0.06 ms; workers would cost more time than they save"),
         (hardware(cpus=2), PYTHON, "a batch takes 64 ms, mostly computing; 2 usable CPUs"),
         (hardware(cpus=2), DISK, "320 ms, mostly waiting; 2 usable CPUs; more than 16 rarely help"),
-        (hardware("Windows", memory=GIB), DISK, "320 ms, but only 1.0 GiB of memory are free"),
+        (hardware("Windows", memory=GIB), DISK, "320 ms, but only 1.0 GiB of memory is free"),
         (
             hardware(shared_memory=64 * MIB),
             cost_of(64, dataset_bytes=GIB),
@@ -228,6 +228,12 @@ def test_the_reason_names_what_decided(facts: Hardware, cost: BatchCost, reason:
     assert reason in plan_loader(LoaderConfig(), facts, cost)["num_workers"].reason
 
 
+def test_the_longest_wait_for_a_batch_grows_with_its_time() -> None:
+    found = plan_loader(LoaderConfig(num_workers=2), hardware(), cost_of(20_000))["timeout"]
+    assert found.value == 2000
+    assert found.reason == "a batch takes 2e+04 ms; a worker that takes this long hangs"
+
+
 def test_a_value_that_is_set_wins() -> None:
     config = LoaderConfig(
         num_workers=3,
@@ -235,6 +241,7 @@ def test_a_value_that_is_set_wins() -> None:
         persistent_workers=False,
         prefetch_factor=5,
         pin_memory=False,
+        timeout=60,
     )
     plan = plan_loader(config, hardware(accelerator="cuda"), FAST)
     values = {name: choice.value for name, choice in plan.items()}
@@ -254,6 +261,7 @@ def test_a_value_that_is_set_wins() -> None:
             "persistent_workers: true requires workers",
         ),
         ({"multiprocessing_context": "spawn"}, "multiprocessing_context: spawn requires workers"),
+        ({"timeout": 60}, "dataloader.timeout: 60 requires workers"),
         ({"pin_memory": True}, "dataloader.pin_memory: true requires CUDA"),
     ],
 )
@@ -273,6 +281,7 @@ AUTO = st.just("auto")
         persistent_workers=AUTO | st.booleans(),
         prefetch_factor=AUTO | st.integers(1, 4),
         pin_memory=AUTO | st.booleans(),
+        timeout=AUTO | st.integers(0, 600),
     ),
     facts=st.builds(
         hardware,
@@ -391,7 +400,7 @@ class LoggingDataset(Dataset[str]):
 def test_what_workers_log_reaches_the_log_of_this_process(
     context: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO), collect_logs(context) as worker_init_fn:
+    with caplog.at_level(logging.INFO), attend_workers(context) as worker_init_fn:
         loader = DataLoader(
             LoggingDataset(),
             num_workers=2 if context else 0,

@@ -128,7 +128,7 @@ def test_a_long_frame_is_read_like_the_file_of_the_run(panel: Run) -> None:
         panel.forecast(table(ahead=0))
     with pytest.raises(UserError, match=r"data frame: no column 'event'"):
         panel.forecast(table().drop(columns="event"))
-    with pytest.raises(UserError, match=r"missing \['b'\]"):
+    with pytest.raises(UserError, match=r"Missing: 1 \['b'\]"):
         panel.forecast(table("ac"))
 
 
@@ -166,7 +166,7 @@ def test_series_give_series(synthetic: Run) -> None:
     for series, (_, part) in zip(several, expected.groupby("series"), strict=True):
         np.testing.assert_allclose(series.values()[:, 0], part["value"], rtol=1e-5)
         assert (series.time_index == pd.DatetimeIndex(part["time"])).all()
-    with pytest.raises(UserError, match="has 4 steps, but the model reads 10"):
+    with pytest.raises(UserError, match="the series has 4 steps, but the model needs 10"):
         synthetic.forecast(data.to_series()[0][:4])
 
 

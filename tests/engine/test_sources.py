@@ -56,7 +56,7 @@ def test_infinite_weights_of_a_function_are_refused(monkeypatch: pytest.MonkeyPa
     panel = Panel.from_series(series, ["a"], sample_weight=[weights])
     monkeypatch.setattr(module, "load", lambda: panel, raising=False)
     monkeypatch.setitem(sys.modules, "my_data", module)
-    with pytest.raises(UserError, match=r"my_data\.load: 9 infinite values"):
+    with pytest.raises(UserError, match=r"my_data\.load: 9 infinite or too large values"):
         load_data(FunctionSource(function="my_data.load", **COMMON))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from darts.models import TiDEModel
@@ -55,6 +56,7 @@ EXTRA = {
     ("experiment", "etth1_tide"): ETTH1,
     ("data", "csv"): ["data.path=series.csv"],
     ("data", "etth1"): ["data.path=etth1.csv"],
+    ("data", "excel"): ["data.path=series.xlsx"],
     ("data", "function"): ["data.function=fixtures.three_waves"],
     ("data", "parquet"): ["data.path=series.parquet"],
     ("likelihood", "poisson"): COUNTS,
@@ -90,6 +92,7 @@ def test_every_option_trains(
         rows = [f"{day},{day % 7}" for day in range(80)]
         (workdir / "series.csv").write_text("ds,y\n" + "\n".join(rows))
         pd.read_csv(workdir / "series.csv").to_parquet(workdir / "series.parquet")
+        pl.read_csv(workdir / "series.csv").write_excel(workdir / "series.xlsx")
         channels = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"]
         hours = pd.date_range("2016-07-01", periods=80, freq="h")
         values = np.random.default_rng(0).random((80, 7))

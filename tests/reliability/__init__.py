@@ -1,1 +1,5 @@
-"""Attacks on a rendered project: damaged and hostile files, killed processes, broken numbers."""
+"""Attacks on a rendered project: bounded in time, and in full with RELIABILITY=full."""
+
+import os
+
+FULL = os.environ.get("RELIABILITY") == "full"

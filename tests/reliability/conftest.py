@@ -1,4 +1,4 @@
-"""The fixtures of the project's own tests, for attacks on it."""
+"""The fixtures of the project's own tests, for attacks on it; in full, they write a page."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,15 +6,26 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from reliability import FULL
+from reliability.page import Page, describe
+
 # a busy machine makes no test fail
 settings.register_profile("reliability", deadline=None)
 settings.load_profile("reliability")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Write docs/reliability.md after a full run, in the process that gathers the results."""
+    if FULL and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Page())
+
 
 if find_spec("darts") is not None:
     from engine.project import fixtures
 
     config, run, workdir = fixtures.config, fixtures.run, fixtures.workdir
     no_network, no_plots = fixtures.no_network, fixtures.no_plots
+    stateful = fixtures.stateful
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -27,3 +38,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.run)
+            item.user_properties += describe(item)

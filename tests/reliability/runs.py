@@ -1,6 +1,5 @@
 """Finished runs to attack, trained once."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from my_forecast.commands.train import train
 from my_forecast.modeling.bundle import FILES
 from my_forecast.runs.folder import finish_run, write_sums
 
-FULL = os.environ.get("RELIABILITY") == "full"
 SMALL = [
     *FAST,
     "trainer.max_epochs=1",

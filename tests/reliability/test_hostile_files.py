@@ -122,12 +122,11 @@ def test_no_planted_code_runs(
     workdir: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Plant code into the config, as modules, and as pickles of a run with valid checksums."""
     monkeypatch.syspath_prepend(workdir)
     folder = planted(source, key, value)
     group = re.escape(key.split(".")[0])
-    message = (
-        rf"^{group}\S*: the run names .*code of its own.*put this name into a file in conf/\.$"
-    )
+    message = rf"^{group}\S*: the run names .*untrusted code.*add this name to a file in conf/\.$"
     with pytest.raises(UserError, match=message):
         load_run(folder, "cpu")
     for name in ("record.json", "SHA256SUMS"):
@@ -155,6 +154,7 @@ def test_commands_refuse_planted_code(
     workdir: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Evaluate, predict, resume and fine-tune from such a run."""
     monkeypatch.syspath_prepend(workdir)
     folder = planted(source, "callbacks.evil", write())
     if "resume=run" in command:
@@ -162,7 +162,7 @@ def test_commands_refuse_planted_code(
     finished = run(*command)
     printed = finished.out + finished.err
     assert finished.code == 1
-    expected = "callbacks.evil._target_: the run names 'pathlib.Path.write_text', which may be code"
+    expected = "callbacks.evil._target_: the run names 'pathlib.Path.write_text', which may be"
     assert expected in printed
     assert "Traceback" not in printed
     assert not (workdir / CANARY).exists()
@@ -171,6 +171,7 @@ def test_commands_refuse_planted_code(
 def test_what_the_users_own_config_names_is_used(
     source: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A run names a function of the user's, which `conf/` names as well, or does not."""
     folder = plant(source, Path("run"), change("callbacks.own", node("my_project.Callback")))
     with pytest.raises(UserError, match=r"callbacks\.own\._target_"):
         load_run(folder, "cpu")
@@ -210,6 +211,7 @@ BOMBS = {
 def test_a_config_without_end_ends_quickly(
     name: str, source: Path, config: Config, workdir: Path
 ) -> None:
+    """YAML that expands without end, nests too deeply, or is too large."""
     shutil.copytree(source, "run")
     text = f"{BOMBS[name]}\n...\n"
     for path in (Path("run/config.yaml"), Path("run/bundle/config.yaml")):
@@ -253,6 +255,7 @@ def test_names_of_series_are_only_names(run: Command, workdir: Path) -> None:
 
 
 def test_folders_are_the_users_own_choice(source: Path, run: Command, workdir: Path) -> None:
+    """A run whose config names other folders."""
     (workdir / "inner").mkdir()
     shutil.copytree(source, "mine")
     assert run("predict", "run=inner/../mine", "output=inner/../f.csv").code == 0
@@ -260,6 +263,7 @@ def test_folders_are_the_users_own_choice(source: Path, run: Command, workdir: P
 
 
 def test_a_password_never_reaches_the_run_folder(run: Command, workdir: Path) -> None:
+    """A tracking URL with a password."""
     own = ["+logger.csv.prefix='http://ann:s3cret@host/path'", "hydra.run.dir=run"]
     finished = run("train", *FAST, *own)
     assert finished.code == 1

@@ -21,7 +21,8 @@ from my_forecast.errors import UserError
 from my_forecast.runs.folder import checked, write_json, write_sums, write_text
 from omegaconf import DictConfig
 
-from reliability.runs import FULL, NAMES, damages, trained, unfinished
+from reliability import FULL
+from reliability.runs import NAMES, damages, trained, unfinished
 
 Config = Callable[..., DictConfig]
 Command = Callable[..., Finished]
@@ -45,6 +46,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_damaged_file_is_named_or_not_needed(
     name: str, runs: tuple[Path, Path], workdir: Path
 ) -> None:
+    """Truncate, flip, empty, remove and exchange each file of a run; use it from Python."""
     run, other = runs
     folder = workdir / "run"
     shutil.copytree(run, folder)
@@ -86,6 +88,7 @@ def test_a_damaged_file_is_named_or_not_needed(
 def test_commands_name_the_damaged_file(
     name: str, command: list[str], runs: tuple[Path, Path], run: Command, workdir: Path
 ) -> None:
+    """The same with the commands."""
     folder = workdir / "outputs" / "train" / "run"
     shutil.copytree(runs[0], folder)
     content = bytearray((folder / name).read_bytes())
@@ -104,6 +107,7 @@ def test_commands_name_the_damaged_file(
 def test_any_change_of_a_file_is_seen(
     content: bytes, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Change a random file at random places."""
     folder = tmp_path_factory.mktemp("sums")
     (folder / "some.bin").write_bytes(content)
     write_sums(folder, ["some.bin"])
@@ -115,6 +119,7 @@ def test_any_change_of_a_file_is_seen(
 
 
 def test_sha256sum_reads_the_checksums(runs: tuple[Path, Path]) -> None:
+    """Check a run with the program sha256sum."""
     lines = (runs[0] / "SHA256SUMS").read_text().splitlines()
     assert "bundle/SHA256SUMS" in {line[66:] for line in lines}
     assert all(len(line.split("  ")[0]) == 64 for line in lines)
@@ -155,6 +160,7 @@ NUMBERS = st.recursive(
 def test_json_is_valid_and_keeps_every_number(
     content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Write random numbers, NaN and infinity, and read them with another parser."""
     path = tmp_path_factory.mktemp("json") / "metrics.json"
     write_json(path, content)
     found = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
@@ -172,6 +178,7 @@ def test_a_failed_predict_does_not_block_the_next(
     workdir: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A disk that is full when the forecasts are written; then predict again."""
     arguments = [f"run={runs[0].as_posix()}", "output=f.csv", *writer]
     for place in ((Figure, "savefig"), (pd.DataFrame, "to_csv")):
         with monkeypatch.context() as patch:
@@ -187,11 +194,12 @@ def test_a_failed_predict_does_not_block_the_next(
 def test_an_empty_fingerprint_does_not_block_the_resume(
     runs: tuple[Path, Path], config: Config, workdir: Path
 ) -> None:
+    """Empty or cut the fingerprint of the data."""
     folder = unfinished(runs[0], workdir / "run")
     path = folder / "data_fingerprint.txt"
     whole = path.read_text()
     path.write_text(whole[:20])
-    with pytest.raises(UserError, match=r"data_fingerprint\.txt' is damaged; delete it"):
+    with pytest.raises(UserError, match=r"data_fingerprint\.txt' is damaged: delete that"):
         train(config("resume=run"))
     path.write_bytes(b"")
     train(config("resume=run"))
@@ -202,6 +210,7 @@ def test_an_empty_fingerprint_does_not_block_the_resume(
 def test_a_damaged_resume_point_is_named(
     runs: tuple[Path, Path], config: Config, workdir: Path
 ) -> None:
+    """Cut and exchange the last checkpoint, and resume."""
     folder = unfinished(runs[0], workdir / "run")
     path = folder / "checkpoints" / "last.ckpt"
     content = path.read_bytes()
@@ -220,6 +229,7 @@ def test_a_damaged_resume_point_is_named(
 def test_a_cut_row_of_the_losses_is_dropped(
     cut: bytes, runs: tuple[Path, Path], config: Config, workdir: Path
 ) -> None:
+    """Cut the last row of the CSV log, and resume."""
     folder = unfinished(runs[0], workdir / "run")
     path = folder / "csv_logs" / "metrics.csv"
     whole = path.read_bytes()
@@ -230,6 +240,7 @@ def test_a_cut_row_of_the_losses_is_dropped(
 
 
 def test_a_cut_config_is_named(runs: tuple[Path, Path], config: Config, workdir: Path) -> None:
+    """Cut the config at every place."""
     folder = unfinished(runs[0], workdir / "run")
     path = folder / "config.yaml"
     content = path.read_bytes()

@@ -78,7 +78,7 @@ def test_newer_data_is_forecast(run: Run, trained: Path, workdir: Path) -> None:
     newer[newer["unique_id"] == "north"].to_csv("other.csv", index=False)
     finished = run("predict", *own, "data_path=other.csv", "output=g.csv")
     assert finished.code == 1
-    assert "1 of them are missing ['south']" in finished.out + finished.err
+    assert "Missing: 1 ['south']" in finished.out + finished.err
 
 
 def test_covariates_must_be_known_for_the_forecast(run: Run, trained: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 import yaml
@@ -31,6 +32,7 @@ COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
 EXTRA = {
     "data=csv": ["data.path=series.csv"],
     "data=etth1": ["data.path=etth1.csv"],
+    "data=excel": ["data.path=series.xlsx"],
     "data=function": ["data.function=conftest.three_waves"],
     "data=parquet": ["data.path=series.parquet"],
     "data=store": ["data.path=store"],
@@ -80,6 +82,8 @@ def test_every_option_trains(option: str, config: Config, workdir: Path) -> None
     if option.startswith("experiment="):
         fast.remove("model=tide")
     write_files(workdir)
+    if option == "data=excel":
+        pl.read_csv("series.csv").write_excel("series.xlsx")
     if option == "data=store":
         from my_forecast.large_data import prepare
 

@@ -49,13 +49,13 @@ SLOW = replace(GATHERED, batch_seconds=0.064, batch_cpu_seconds=0.064)
 @pytest.mark.parametrize(
     ("hardware", "cost", "expected"),
     [
-        (LINUX, GATHERED, (0, None, None, None, False)),
-        (CUDA, GATHERED, (0, None, None, None, False)),
-        (WINDOWS, GATHERED, (0, None, None, None, False)),
-        (LINUX, SLOW, (8, "forkserver", True, 2, False)),
-        (CUDA, SLOW, (8, "forkserver", True, 2, True)),
-        (WINDOWS, SLOW, (8, "spawn", True, 2, False)),
-        (replace(LINUX, usable_cpus=1), SLOW, (0, None, None, None, False)),
+        (LINUX, GATHERED, (0, None, None, None, False, None)),
+        (CUDA, GATHERED, (0, None, None, None, False, None)),
+        (WINDOWS, GATHERED, (0, None, None, None, False, None)),
+        (LINUX, SLOW, (8, "forkserver", True, 2, False, 300)),
+        (CUDA, SLOW, (8, "forkserver", True, 2, True, 300)),
+        (WINDOWS, SLOW, (8, "spawn", True, 2, False, 300)),
+        (replace(LINUX, usable_cpus=1), SLOW, (0, None, None, None, False, None)),
     ],
 )
 def test_auto(hardware: Hardware, cost: BatchCost, expected: tuple[Any, ...]) -> None:
@@ -71,6 +71,7 @@ def test_a_value_that_is_set_wins() -> None:
         persistent_workers=False,
         prefetch_factor=5,
         pin_memory=False,
+        timeout=60,
     )
     choices = plan_loader(config, CUDA, GATHERED)
     assert {name: choice.value for name, choice in choices.items()} == dict(config)

@@ -37,7 +37,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "
     """
     folder = find_run(str(run), key)
     config = check_config(checked(folder, f"{BUNDLE}/{CONFIG}"), TrainConfig)
-    return Run(folder, config, accelerator)
+    return Run(folder, config, resolve_accelerator(accelerator))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
 
     folder: Path
     config: TrainConfig
-    accelerator: str = "auto"
+    accelerator: str
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Run:
     def bundle(self) -> Bundle:
         """The trained model and its scalers."""
         target = self.config.model["_target_"]
-        return load_bundle(self.folder / BUNDLE, target, resolve_accelerator(self.accelerator))
+        return load_bundle(self.folder / BUNDLE, target, self.accelerator)
 
     @property
     def model(self) -> Any:
@@ -126,7 +126,7 @@ class Run:
         source = self.config.data
         for key, value in (("data_path", path), ("future_path", future_path)):
             if value is not None and not isinstance(source, FileSource):
-                raise UserError(f"{key}: the run was not trained on files, so it takes no others.")
+                raise UserError(f"{key}: the run was not trained on files. Leave {key} out.")
         if path is not None:
             source = source.model_copy(update={"path": path})
         future = Path(future_path) if future_path is not None else None

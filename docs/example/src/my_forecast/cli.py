@@ -7,6 +7,8 @@ beyond the standard library, Hydra and OmegaConf.
 import ast
 import logging
 import os
+import re
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 from .errors import FEATURES, UserError, replacement
 
@@ -38,14 +41,18 @@ def launch(main: Callable[[], None]) -> None:
         main()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a traceback
+    logging.raiseExceptions = False  # nor does logging, where the disk is full
     try:
         main()
-    except UserError:  # of a job of a multirun, which has said why
+    except UserError:  # a job of a multirun failed and has logged the reason
         sys.exit(1)
     # Hydra raises ValueError where an option is neither a name nor a list
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, OSError, YAMLError) as error:
         print(f"Error: {_composition_error(error)}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 @contextmanager
@@ -53,20 +60,33 @@ def report_errors() -> Iterator[None]:
     """Log an exception of the job: the message on the terminal, the traceback in the log file.
 
     Raises:
-        SystemExit: with code 1, in a single run.
+        SystemExit: with code 1, in a single run; on Ctrl-C in any.
         UserError: in a multirun, so that Hydra goes on with the next job.
     """
     try:
         yield
+    except KeyboardInterrupt:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        unfinished = (folder / "config.yaml").is_file() and not (folder / "record.json").is_file()
+        resume = f" Continue with: python train.py resume={folder}" if unfinished else ""
+        log.error("Stopped.%s", resume)
+        log.debug("Where it was stopped", exc_info=True)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if isinstance(error, UserError):
+        in_worker = "Original Traceback" in str(error)
+        if isinstance(error, UserError) and not in_worker:
             log.error("Error: %s", error)
         else:
-            message = shorten(str(error), 500, placeholder=" ...")
+            message = f"{type(error).__name__}: {error}"
+            if in_worker:
+                # torch puts the message after the traceback, whose lines are indented
+                cause = re.split(r"\n .*", str(error))[-1].strip()
+                message = f"in a DataLoader worker: {cause}"
+            message = shorten(message, 500, placeholder=" ...")
             for handler in logging.getLogger().handlers:
                 if isinstance(handler, logging.FileHandler):
                     message += f"\nThe traceback is in {handler.baseFilename}"
-            log.error("Error: %s: %s", type(error).__name__, message)
+            log.error("Error: %s", message)
         log.debug("Traceback of the error above", exc_info=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise UserError from error
@@ -86,7 +106,19 @@ def run_dir(resume: str | None, new: str) -> str:
     return resume or new
 
 
+def log_file(folder: str, task: str) -> str:
+    """Return the log file of a run, the first that ``conf/hydra/default.yaml`` lets Hydra write.
+
+    Raises:
+        UserError: when ``folder`` is the working directory, unless that is a run to resume.
+    """
+    if Path(folder).resolve() == Path.cwd().resolve() and not Path("config.yaml").is_file():
+        raise UserError("hydra.run.dir: it is the working directory. Choose a folder of its own.")
+    return f"{folder}/{task}.log"
+
+
 OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
+OmegaConf.register_new_resolver("log_file", log_file, replace=True)
 
 
 def refuse_other_overrides(key: str) -> None:
@@ -123,8 +155,13 @@ Every key can be set with group.key=value:
 
 def _composition_error(error: Exception) -> str:
     """Explain why a config does not compose."""
-    if isinstance(error.__cause__, UserError):
-        return str(error.__cause__)
+    # of a resolver of this module
+    if ours := str(error).partition("UserError raised while resolving interpolation: ")[2]:
+        return ours.splitlines()[0]
+    if isinstance(error, MarkedYAMLError) and (mark := error.problem_mark):
+        return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {error.problem}."
+    if isinstance(failed := error.__cause__ or error, OSError) and failed.filename:
+        return f"'{failed.filename}': {failed.strerror}. Check the path, and hydra.run.dir."
     known = tomllib.loads(FEATURES.read_text(encoding="utf-8"))
     for argument in sys.argv[1:]:
         group, _, options = argument.lstrip("+").partition("=")

@@ -55,9 +55,15 @@ def _check_quantiles(levels: list[float]) -> list[float]:
 
 
 def _check_size(size: float) -> float:
-    if size < 0 or (size >= 1 and size != int(size)):
+    if not (0 <= size < 1 or (1 <= size < 2**31 and size == int(size))):
         raise ValueError("must be a fraction from 0 to below 1, or a whole number of steps")
     return size
+
+
+def _check_node(node: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(node.get("_target_"), str):
+        raise ValueError("must have the dotted path of a class or function as _target_")
+    return node
 
 
 def listed(value: Any) -> Any:
@@ -70,7 +76,7 @@ Size = Annotated[float, AfterValidator(_check_size)]
 Quantiles = Annotated[list[float], AfterValidator(_check_quantiles)]
 Metrics = Annotated[list[Metric], Field(min_length=1)]
 # what Hydra builds: a class or function as ``_target_``, and its arguments
-Node = dict[str, Any]
+Node = Annotated[dict[str, Any], AfterValidator(_check_node)]
 Nodes = dict[str, Node]
 
 
@@ -142,6 +148,7 @@ class LoaderConfig(Config):
     persistent_workers: bool | Literal["auto"] = AUTO
     prefetch_factor: Positive | Literal["auto"] = AUTO
     pin_memory: bool | Literal["auto"] = AUTO
+    timeout: Annotated[int, Field(ge=0)] | Literal["auto"] = AUTO
 
 
 class QuantileConfig(Config):
@@ -173,6 +180,10 @@ class TrainerArguments(BaseModel):
     model_config = ConfigDict(strict=True)
 
     accelerator: Accelerator = AUTO
+    # a run trains in one process, on one device
+    devices: Literal[1, "auto"] = AUTO
+    num_nodes: Literal[1] = 1
+    strategy: Literal["auto"] = AUTO
     max_epochs: Positive | None = None
     # data is float32 everywhere, and Darts cannot load weights of 16 bits
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
@@ -305,15 +316,23 @@ def check_config(config: DictConfig | Path, schema: type[AnyConfig]) -> AnyConfi
         raise UserError("\n".join(lines)) from error
 
 
-def build(node: Mapping[str, Any] | None) -> Any:
-    """Build the object that ``_target_`` describes, or a dict of objects; None stays None."""
+def build(node: Mapping[str, Any] | None, group: str = "") -> Any:
+    """Build the object that ``_target_`` describes, or a dict of objects; None stays None.
+
+    Raises:
+        UserError: naming the key, which is below ``group``, if a class or function cannot be
+            imported, or does not accept its arguments.
+    """
     try:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
         # Hydra buries the reason in a message about the class
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from error
-        raise
+        what, _, key = str(error).partition("full_key: ")
+        reason = " ".join(what.replace(HINT, "").split()).removesuffix(".")
+        keys = ".".join(filter(None, [group, key]))
+        raise UserError(f"{keys or 'config'}: {reason}. Correct the key.") from error
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -345,17 +364,20 @@ def _key(detail: ErrorDetails, values: Any) -> str:
     return ".".join(parts) or "config"
 
 
+# of Hydra, which does not fit here
+HINT = ", set env var HYDRA_FULL_ERROR=1 to see chained exception"
 MISSING = "a value is missing. Set {key}=..."
 # what a value must be, by the type of pydantic's error
 ALLOWED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "text",
     "list_type": "a list",
     "dict_type": "a group of keys",
     "model_type": "a group of keys",
     "too_short": "a list with at least one entry",
+    "too_long": "a list with one entry",
     "greater_than_equal": "at least {ge}",
     "literal_error": "{expected}",
 }

@@ -18,7 +18,6 @@ PACKAGES = (
     "torch.optim",
     "torchmetrics",
     *(f"pytorch_lightning.{name}" for name in ("callbacks", "loggers", "plugins", "profilers")),
-    "pytorch_lightning.strategies",
     __package__,
 )
 # functions of Hydra that import what their arguments name
@@ -72,8 +71,8 @@ def check_code(values: dict[str, Any]) -> None:
         known = name in GETTERS or (isinstance(name, str) and _is_known_class(key, name))
         if not (known or _in_conf(name)):
             raise UserError(
-                f"{key}: the run names {name!r}, which may be code of its own, so it is not used. "
-                "If you trust it, put this name into a file in conf/."
+                f"{key}: the run names {name!r}, which may be untrusted code, so it is not used. "
+                "If you trust it, add this name to a file in conf/."
             )
 
 

@@ -42,7 +42,7 @@ def _attribute(times: pd.DatetimeIndex, name: str) -> TimeSeries:
         return datetime_attribute_timeseries(times, name, cyclic=name in CYCLIC)
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(
-            f"{KEY}.attributes: {name!r} is not a number of pandas.DatetimeIndex. Use "
+            f"{KEY}.attributes: {name!r} is not a numeric attribute of DatetimeIndex. Use "
             f"{', '.join(CYCLIC)} or year."
         ) from error
 

@@ -34,7 +34,7 @@ def predict(composed: DictConfig) -> None:
         if _targets(other) != _targets(data):
             raise UserError(
                 f"run: '{run.folder}' forecasts other data than '{runs[0].folder}'. Combine "
-                "runs on the same data, or give them the same with data_path=..."
+                "runs on the same data, or set data_path=... to give all of them the same data."
             )
 
     def table(numbers: Steps | None = None) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def predict(composed: DictConfig) -> None:
     forecasts = table(np.array([0]) if config.writer else None)
     plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
     levels = config.quantiles or runs[0].config.quantiles
-    # in place at the end, or what one failure left would be in the way of the next try
+    # in place only at the end, so that a failed command leaves nothing that blocks the next one
     with written_aside(plot) as unfinished:
         save_png(draw_future(data, forecasts, horizon, levels, title), unfinished)
         if config.writer is None:

@@ -25,6 +25,7 @@ from ..runs.folder import (
     check_same_data,
     check_unfinished,
     finish_run,
+    locked,
     remove_leftovers,
     shown,
     write_config,
@@ -39,7 +40,13 @@ def train(composed: DictConfig) -> None:
     Raises:
         UserError: when the config, the data or the run to resume is not usable.
     """
-    run_dir, point = Path(composed.paths.output_dir), None
+    run_dir = Path(composed.paths.output_dir)
+    with locked(run_dir):
+        _train(composed, run_dir)
+
+
+def _train(composed: DictConfig, run_dir: Path) -> None:
+    point = None
     resumed = composed.resume is not None
     if resumed:
         refuse_other_overrides("resume")

@@ -14,6 +14,8 @@ from .split import Split, divide
 log = logging.getLogger(__name__)
 
 Mask = NDArray[np.bool_]
+# beyond it, the squares of a sum of values would not be finite
+LARGEST = 1e100
 
 
 def fill_gaps(panel: Panel, config: DataConfig, problems: Problems) -> Panel:
@@ -65,9 +67,10 @@ def _cut_ends(array: SeriesArray, role: str, panel: Panel, problems: Problems) -
     """Return the steps from the first known value of each series to its last one."""
     begin, end = np.zeros_like(array.length), array.length.copy()
     for numbers, values in array.batches():
-        if np.isfinite(values).all():
+        # not where one is NaN
+        if np.abs(values).max() <= _limit(values):
             continue
-        _add_cells(np.isinf(values), numbers, array, panel, problems, *_INFINITE)
+        _add_cells(np.abs(values) > _limit(values), numbers, array, panel, problems, *_INFINITE)
         missing = np.isnan(values)
         known: Mask = ~(np.all if role == "targets" else np.any)(missing, axis=2)
         empty: Mask = np.all(missing, axis=1)
@@ -91,6 +94,12 @@ def _cut_ends(array: SeriesArray, role: str, panel: Panel, problems: Problems) -
         # nothing is left of what cannot be filled
         end[numbers] = np.where(never | has_empty, 0, last)
     return array.between(array.start + begin, array.start + end)
+
+
+def _limit(values: Array) -> np.floating:
+    """Return the largest usable value, in the type of the values."""
+    found: np.floating = values.dtype.type(min(LARGEST, float(np.finfo(values.dtype).max)))
+    return found
 
 
 def _fill(
@@ -152,7 +161,7 @@ def _from_neighbours(values: Array, parts: Steps, season: int) -> Array:
 
 def _fill_weights(array: SeriesArray, panel: Panel, problems: Problems) -> None:
     for numbers, values in array.batches():
-        _add_cells(np.isinf(values), numbers, array, panel, problems, *_INFINITE)
+        _add_cells(np.abs(values) > _limit(values), numbers, array, panel, problems, *_INFINITE)
         for row in np.flatnonzero(np.isnan(values).all(axis=(1, 2))):
             problems.add(
                 "no weights at all",
@@ -162,12 +171,12 @@ def _fill_weights(array: SeriesArray, panel: Panel, problems: Problems) -> None:
     np.nan_to_num(array.values, copy=False, nan=0.0)
 
 
-_INFINITE = "infinite value", "Replace it by a number or NaN."
+_INFINITE = "infinite or too large value", f"Replace it by a number below {LARGEST:g}, or NaN."
 _MISSING = "missing value", "Set data.fill=linear, seasonal or zero to fill it."
 _UNFILLED = (
     "unfilled value",
-    "Nothing before it, and nothing after it in its part of the data (training, validation or "
-    "test), can fill it. Set data.fill=linear or zero, or another data.season_length.",
+    "No earlier value, and no later value in the same part of the data (training, validation or "
+    "test), can fill the gap. Set data.fill=linear or zero, or another data.season_length.",
 )
 
 

@@ -89,8 +89,8 @@ def _check_input(bundle: Bundle, data: Panel, horizon: int) -> None:
     length, targets = bundle.model.input_chunk_length, data.targets
     for number in np.flatnonzero(targets.length < length)[:1]:
         raise UserError(
-            f"{data.names[number]}: has {targets.length[number]} steps, but the model reads "
-            f"{length}."
+            f"{data.names[number]}: the series has {targets.length[number]} steps, but the model "
+            f"needs {length}. Add earlier steps."
         )
     for role, (array, ahead) in covariates_read(bundle.model, data, horizon).items():
         needed = targets.stop + ahead

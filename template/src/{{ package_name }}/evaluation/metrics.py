@@ -62,7 +62,7 @@ def compute_metrics(backtest: Backtest, names: Sequence[str]) -> Metrics:
         undefined = np.isnan([found[name][:, 0] for found in values.values()]).any(axis=0)
         if left_out := [backtest.names[i] for i in np.flatnonzero(undefined)]:
             shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
-            message = "%s divides by zero for %d series and leaves them out: %s."
+            message = "%s divides by zero for %d series, which its mean leaves out: %s."
             log.warning(message, name, len(left_out), shown)
         for forecast, found in values.items():
             kept = found[name][~undefined]

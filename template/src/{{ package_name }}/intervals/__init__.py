@@ -129,7 +129,7 @@ def _margin(outside: Array, coverage: float) -> Array:
 
 
 def _rank(count: Steps, coverage: float) -> Steps:
-    """Return which of ``count`` sorted distances, from 1, a new one exceeds rarely enough."""
+    """Return the rank, from 1, of the distance that a share ``coverage`` does not exceed."""
     # rounded, because 0.9 - 0.1 is 0.8 only up to the last digits
     rank: Steps = np.ceil(np.round((count + 1) * coverage, 8)).astype(np.int64)
     return rank

@@ -109,7 +109,8 @@ class StoredPanel(Source):
             raise UserError(f"data.path: '{folder}' is a store of another version. {again}")
         for path, state in content["sources"].items():
             if Path(path).exists() and _state(Path(path)) != state:
-                raise UserError(f"data.path: '{path}' has changed since the store. {again}")
+                what = f"'{path}' has changed since the store was written"
+                raise UserError(f"data.path: {what}. {again}")
         try:
             panel = _open(folder, content)
             damaged = fingerprint(panel) != content["fingerprint"]

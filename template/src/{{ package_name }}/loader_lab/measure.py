@@ -68,8 +68,9 @@ def measure_all(
     batch_size = config.model["batch_size"]
     if min(batches, len(windows) / batch_size) <= 1:
         raise UserError(
-            f"measure: an epoch of {batches} batches with {batch_size} of {len(windows)} windows "
-            "has nothing to measure after its first batch. Increase measure.batches, decrease "
+            f"measure: with measure.batches={batches}, model.batch_size={batch_size} and "
+            f"{len(windows)} windows, an epoch ends after its first batch. "
+            "Increase measure.batches, decrease "
             "model.batch_size, or use more data."
         )
     logging.disable(logging.INFO)

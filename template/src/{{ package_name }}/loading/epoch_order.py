@@ -8,10 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import BatchSampler, DataLoader
 
+from ..errors import UserError
 from .windows import WindowBatch, WindowDataset
 
 # bytes of windows that are gathered at once
 CHUNK = 1 << 21
+# seconds after which torch looks whether a worker was killed, and what it raises if none was
+CHECK_SECONDS = 2.0
+TIMED_OUT = "DataLoader timed out after"
 # a batch at such an address gives bit for bit the results of one in its own memory
 ALIGNMENT = 64
 
@@ -77,11 +81,43 @@ class _Resumable:
 class ResumableLoader(_Resumable, DataLoader[Any]):
     """A DataLoader with an ``EpochOrder`` as ``batch_sampler`` that can resume within an epoch."""
 
+    _batches: Any = None
+
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Yield the batches of an epoch; count those received, because workers prefetch more."""
-        for batch in super().__iter__():
-            self.batch_sampler.batches += 1
-            yield batch
+        """Yield the batches of an epoch; count those received, because workers prefetch more.
+
+        Raises:
+            UserError: when the dataset ends early.
+            RuntimeError: when a worker was killed, or no batch arrived within ``timeout`` seconds.
+        """
+        order, waited = self.batch_sampler, 0.0
+        left = len(order) - (0 if order.seed is None else order.batches)
+        # persistent workers first finish what is left of the epoch before
+        _set_timeout(self._batches, self.timeout)
+        self._batches = super().__iter__()
+        _set_timeout(self._batches, wait := min(self.timeout, CHECK_SECONDS))
+        while left > 0:
+            try:
+                batch = next(self._batches)
+            except StopIteration as error:
+                name = type(self.dataset).__name__
+                raise UserError(f"{name} raised StopIteration with {left} batches left.") from error
+            except RuntimeError as error:
+                if not str(error).startswith(TIMED_OUT):
+                    raise
+                waited += wait
+                if waited >= self.timeout:
+                    raise RuntimeError(f"{TIMED_OUT} {waited:g} seconds") from error
+            else:
+                left, waited = left - 1, 0.0
+                order.batches += 1
+                yield batch
+
+
+def _set_timeout(batches: Any, seconds: float) -> None:
+    """Let an iterator of a DataLoader wait as long; torch sees then whether workers were killed."""
+    if batches is not None:
+        batches._timeout = seconds
 
 
 class GatheredBatches(_Resumable):

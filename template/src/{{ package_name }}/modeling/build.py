@@ -9,7 +9,7 @@ from darts.models.forecasting.torch_forecasting_model import TorchForecastingMod
 from hydra.utils import get_object
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from ..config import TrainConfig, build
+from ..config import AUTO, TrainConfig, build
 from ..errors import UserError
 from ..runs.folder import RESUME_POINT
 from .callbacks import FastAveragePools, FitLoaders, NoProfiler, SparseLossLog
@@ -37,20 +37,23 @@ def build_model(
     if problems := list(config_problems(config, arguments, target, model_class)):
         raise UserError("\n".join(problems))
     own = FitLoaders(config.seed), SparseLossLog(), FastAveragePools()
-    callbacks = [*build(config.callbacks).values(), *own]
+    callbacks = [*build(config.callbacks, "callbacks").values(), *own]
     if config.save_every_n_epochs > 0:
         callbacks.append(ResumePoint(run_dir / RESUME_POINT, config.save_every_n_epochs))
+    devices = config.trainer.get("devices", AUTO)
     trainer = {
         "profiler": NoProfiler(),
-        **build(config.trainer),
+        **build(config.trainer, "trainer"),
+        # auto of Lightning would be all of them
+        "devices": 1 if devices == AUTO else devices,
         "callbacks": callbacks,
-        "logger": list(build(with_run_ids(config.logger, point)).values()),
+        "logger": list(build(with_run_ids(config.logger, point), "logger").values()),
         "enable_checkpointing": any(isinstance(item, ModelCheckpoint) for item in callbacks),
         "default_root_dir": str(run_dir),
     }
     try:
         model = target(
-            **build(arguments),
+            **build(arguments, "model"),
             random_state=config.seed,
             show_warnings=True,  # the loader plan decides which one is silenced
             pl_trainer_kwargs=trainer,

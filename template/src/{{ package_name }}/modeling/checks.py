@@ -12,6 +12,8 @@ from pytorch_lightning import Trainer
 from ..config import TrainConfig, did_you_mean
 
 TYPES = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+# argument of a model: building one with more layers or units would never end
+LARGEST = 1_000_000
 # models that have no parameters to train
 NAIVE = (GlobalNaiveAggregate, GlobalNaiveDrift, GlobalNaiveSeasonal)
 # the default loss of Darts
@@ -42,7 +44,7 @@ def config_problems(
 def _argument_problems(
     group: str, arguments: dict[str, Any], *owners: Callable[..., Any]
 ) -> Iterator[str]:
-    """Find arguments that none of the owners accepts, the most specific of which comes first.
+    """Find arguments that no owner accepts. ``owners`` begins with the most specific one.
 
     A type is checked where its annotation consists of ``int``, ``float``, ``bool`` and ``None``.
     """
@@ -56,6 +58,9 @@ def _argument_problems(
             hint = did_you_mean(name, known)
             yield f"{group}.{name}: {owners[0].__name__} has no argument {name!r}.{hint}"
             continue
+        if group == "model" and type(value) is int and abs(value) > LARGEST:
+            yield f"model.{name}: {value} must be from {-LARGEST} to {LARGEST}."
+            continue
         annotation = known[name].annotation
         allowed = get_args(annotation) or (annotation,)
         checked = all(one in list(TYPES) for one in allowed)
@@ -68,7 +73,10 @@ def _argument_problems(
 
 def _likelihood_problems(model_class: type, arguments: dict[str, Any]) -> Iterator[str]:
     """Find settings that have no effect with the likelihood, or make its forecasts wrong."""
-    likelihood = arguments.get("likelihood")
+    likelihood, loss_fn = arguments.get("likelihood"), arguments.get("loss_fn")
+    if not isinstance(loss_fn, dict | None):
+        yield f"model.loss_fn: {loss_fn!r} is not a loss. Set loss=mae."
+        return
     if likelihood is None:
         return
     if not isinstance(likelihood, dict):
@@ -77,7 +85,7 @@ def _likelihood_problems(model_class: type, arguments: dict[str, Any]) -> Iterat
     name = str(likelihood.get("_target_")).rpartition(".")[2]
     if issubclass(model_class, NAIVE):
         yield f"model.likelihood: {model_class.__name__} cannot learn one. Set likelihood=none."
-    loss = (arguments.get("loss_fn") or {}).get("_target_", MSE)
+    loss = (loss_fn or {}).get("_target_", MSE)
     if loss != MSE:
         yield (
             f"model.loss_fn: {loss} has no effect, because {name} has its own loss. "

@@ -15,7 +15,6 @@ from darts.models.forecasting.torch_forecasting_model import TorchForecastingMod
 from darts.utils.serialization.torch import load_ckpt_safely
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ..errors import UserError
 from ..runs.folder import RESUME_POINT, written_aside
@@ -62,8 +61,8 @@ class ResumePoint(Callback):
         self.save(trainer)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Log how to continue a run that was stopped by SIGTERM or Ctrl-C."""
-        if isinstance(exception, SIGTERMException | KeyboardInterrupt) and self.path.exists():
+        """Log how to continue a run that was stopped by SIGTERM."""
+        if trainer.received_sigterm and self.path.exists():
             log.info("Stopped. Continue with: python train.py resume=%s", self.path.parents[1])
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:

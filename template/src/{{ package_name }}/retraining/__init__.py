@@ -40,8 +40,8 @@ class Retraining:
     ) -> Backtest:
         """Forecast as ``evaluation.backtest`` does, with a new model for every few origins.
 
-        A training uses each series up to the first origin that it is for, and the whole series if
-        it has no such origin. The last steps are for validation, as many as in the run.
+        Each training uses a series up to the first of its origins in that training, or the whole
+        series if it has none there. The last steps are for validation, as many as in the run.
 
         Args:
             run: gives the config of the trainings, and the model whose inputs are read.

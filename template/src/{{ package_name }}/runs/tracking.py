@@ -47,8 +47,8 @@ def track_results(results: Any) -> None:
             logger.save()
         if isinstance(logger, MLFlowLogger):
             for path in sorted(results.folder.iterdir()):
-                # the log is still being written
-                if path.is_file() and path.suffix != ".log":
+                # the log is still being written, and the lock is held
+                if path.is_file() and path.suffix != ".log" and not path.name.startswith("."):
                     logger.experiment.log_artifact(logger.run_id, str(path))
             logger.experiment.log_artifacts(logger.run_id, str(results.folder / BUNDLE), BUNDLE)
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .checks import PLACES, Problems
 from .panel import Array, Panel, SeriesArray, Steps, Storage
-from .times import NO_ROWS, NOWHERE, Timeline
+from .times import NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline
 
 if TYPE_CHECKING:
     from .files import FileSource
@@ -132,12 +132,15 @@ class PanelBuilder:
         columns = [column, *self._keys, *source.static_covariates_columns]
         for file in self._files:
             for batch in file.batches(columns, "times"):
-                series = self._series[batch.part] = self._number(batch)
-                found = source.times(batch.rows[column], dates).cast(kind, strict=False)
+                own = batch.rows.select(pl.col(self._keys).cast(pl.String).replace("", None))
+                series = self._series[batch.part] = self._number(batch, own)
+                found = source.times(batch.rows[column], dates)
                 lost = self._check(batch, column, found.is_null(), *source.invalid_time(dates))
+                lost |= self._check_range(batch, found, YEARS[unit] if dates else NUMBERS)
+                found = found.cast(kind, strict=False)
                 for key in self._keys:
                     what, remedy = "missing series name", "Add the name, or remove the row."
-                    lost |= self._check(batch, key, batch.rows[key].is_null(), what, remedy)
+                    lost |= self._check(batch, key, own[key].is_null(), what, remedy)
                 if not file.ahead:
                     self._read_static(batch, series)
                 self._incomplete.update(np.unique(series[lost]).tolist())
@@ -152,14 +155,31 @@ class PanelBuilder:
         timeline.check(times, names, self._incomplete, source.duplicates, self._problems)
         return timeline
 
-    def _number(self, batch: Batch) -> NDArray[np.int32]:
-        """Return the number of the series of every row, ``NOWHERE`` where a key is missing."""
-        rows, numbers = batch.rows, self._numbers
+    def _check_range(
+        self, batch: Batch, times: pl.Series, limits: tuple[int, int]
+    ) -> NDArray[np.bool_]:
+        """Add a problem of numbers, or years, that are not within the limits."""
+        column, (first, last) = self._source.time_column, limits
+        bounds, name = limits, "Times"
+        if not times.dtype.is_integer():
+            unit = getattr(times.dtype, "time_unit", "D")
+            name, years = "Years", np.array([f"{first:04}-01-01", f"{last:04}-12-31"], "M8[D]")
+            bounds = tuple(years.astype(f"M8[{unit}]").astype(int).tolist())
+        ticks = times.to_physical()
+        outside = (ticks < bounds[0]) | (ticks > bounds[1])
+        # as numbers: polars cannot show dates that are far away
+        rows = batch.rows.with_columns(pl.col(column).to_physical())
+        remedy = f"Correct it. {name} are from {first} to {last}."
+        return self._check(batch._replace(rows=rows), column, outside, "time out of range", remedy)
+
+    def _number(self, batch: Batch, names: pl.DataFrame) -> NDArray[np.int32]:
+        """Return the number of the series of every row, ``NOWHERE`` where a name is missing."""
+        numbers = self._numbers
         if not self._keys:
             number = numbers.setdefault((batch.file.name,), len(numbers))
-            return np.full(len(rows), number, np.int32)
+            return np.full(len(batch.rows), number, np.int32)
         # consecutive rows of a series are looked up once
-        runs = rows.select(pl.struct(pl.col(self._keys).cast(pl.String)).rle()).to_series()
+        runs = names.select(pl.struct(self._keys).rle()).to_series()
         keys = runs.struct.field("value").struct.unnest()
         unique = keys.unique(maintain_order=True)
         found = [
@@ -238,7 +258,7 @@ class PanelBuilder:
             cells = batch.rows[column]
             numbers = self._source.numbers(cells)
             text = numbers.is_null() & cells.is_not_null()
-            remedy = "Fix the cell, leave it empty, or set data.decimal."
+            remedy = self._source.number_remedy
             bad = self._check(batch, column, text, "non-numeric value", remedy)
             remedy = "Replace it by a number, or leave the cell empty."
             bad |= self._check(batch, column, numbers.is_infinite(), "infinite value", remedy)
@@ -258,8 +278,8 @@ class PanelBuilder:
             for number, values in changing.select(ROW, column).iter_rows():
                 self._problems.add(
                     "more than one value",
-                    "A static covariate has one value for each series. Move the column to another "
-                    "role.",
+                    "A static covariate must have the same value in every row of a series. Use the "
+                    "column as a past or future covariate.",
                     subject=f"static column {column!r}",
                     series=[names[number]],
                     places=[f"'{values[0]}', then '{values[1]}'"],

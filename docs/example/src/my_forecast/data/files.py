@@ -71,11 +71,13 @@ class FileSource(Source):
         suffix: of files that are found in folders.
         row_name: what messages call a row.
         reads_text: whether numbers and times may be text.
+        number_remedy: what to do about text that is not a number.
     """
 
     suffix: ClassVar[str]
     row_name: ClassVar[str]
     reads_text: ClassVar[bool] = False
+    number_remedy: ClassVar[str] = "Fix the cell, or leave it empty."
 
     path: Text | Texts
     time_column: Text
@@ -122,8 +124,8 @@ class FileSource(Source):
         return not times.collect_schema().dtypes()[0].is_integer()
 
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
-        """Return dates or whole numbers; null where a cell is neither."""
-        return cells
+        """Return dates or whole numbers (int128); null where a cell is neither."""
+        return cells if dates else cells.cast(pl.Int128)
 
     def invalid_time(self, dates: bool) -> tuple[str, str]:
         """Return what is wrong with a time that is null, and what to do."""
@@ -223,12 +225,12 @@ class FileSource(Source):
     def _check_future(self, future: Path, paths: Sequence[Path]) -> None:
         if not self.future_covariates_columns:
             raise UserError(
-                "future_path: the run was trained without future covariates from files. Remove it."
+                "future_path: the run has no future covariates from files. Leave future_path out."
             )
         if not future.is_file():
             raise UserError(f"future_path: no file '{future}' in {Path.cwd()}. Correct the path.")
         if future in paths:
-            raise UserError(f"future_path: '{future}' is already part of data.path. Remove it.")
+            raise UserError(f"future_path: '{future}' is already in data.path. Leave it out.")
 
     @model_validator(mode="after")
     def _weights_once(self) -> "FileSource":
@@ -239,21 +241,83 @@ class FileSource(Source):
         return self
 
 
-class CsvFiles(FileSource):
-    """CSV files in UTF-8, read as a whole."""
+class TextFiles(FileSource):
+    """Files whose cells are text, read as a whole."""
 
-    suffix = ".csv"
-    row_name = "line"
     reads_text = True
 
     time_format: str | None = None
+
+    @abstractmethod
+    def table(self, path: Path) -> pl.DataFrame:
+        """Return all cells of a file as text, with the numbers of rows in the column ``ROW``.
+
+        Raises:
+            ValueError: with two texts, why it cannot be read and what to do.
+        """
+
+    def open(self, path: Path) -> pl.LazyFrame:
+        """Return the cells of all rows that are not empty; static covariates may be numbers."""
+        cells, frame = pl.exclude(ROW), self.table(path)
+        frame = frame.with_columns(cells.str.strip_chars().replace("", None))
+        frame = frame.filter(pl.any_horizontal(cells.is_not_null()))
+        names = {self.time_column, *self._keys(frame.columns)}
+        for column in set(self.static_covariates_columns) & set(frame.columns) - names:
+            frame = frame.with_columns(_numbers_or_texts(frame[column]))
+        return frame.lazy()
+
+    def has_dates(self, times: pl.LazyFrame) -> bool:
+        """Return whether a format is set, or most of the times are not numbers."""
+        texts = times.collect().to_series().drop_nulls()
+        numbers = texts.cast(pl.Float64, strict=False)
+        return self.time_format is not None or 2 * numbers.null_count() > len(texts)
+
+    def times(self, cells: pl.Series, dates: bool) -> pl.Series:
+        """Parse text; times with a zone or an offset become UTC."""
+        if not dates:
+            text = pl.col(cells.name)
+            number = text.cast(pl.Float64, strict=False)
+            whole = pl.when((number == number.round()) & (number.abs() < 2**53)).then(number)
+            times = pl.coalesce(text.cast(pl.Int128, strict=False), whole.cast(pl.Int128))
+            return cells.to_frame().select(times).to_series()
+        # the series of a panel share their times, and parsing text is slow
+        texts = cells.drop_nulls().unique()
+        form = self.time_format or "ISO8601"
+        objects = pd.Series(texts.to_list(), dtype=object)
+        parsed = pd.to_datetime(objects, format=form, errors="coerce", utc=True)
+        found = pl.Series(parsed.dt.tz_localize(None).to_numpy("datetime64[us]"))
+        return cells.replace_strict(texts, found, default=None, return_dtype=pl.Datetime("us"))
+
+    def invalid_time(self, dates: bool) -> tuple[str, str]:
+        """Return what is wrong with a time that is null, and what to do."""
+        if not dates:
+            return "non-integer time", "Correct the time, or remove the row."
+        form = self.time_format or "ISO 8601 (2026-01-31)"
+        return "invalid date", f"Write it as {form}, or set data.time_format, such as %d/%m/%Y."
+
+    def numbers(self, cells: pl.Series) -> pl.Series:
+        """Parse text."""
+        numbers = cells.cast(pl.Float64, strict=False)
+        if numbers.null_count() > cells.null_count():
+            words = dict.fromkeys(MISSING, "nan") | BOOLEANS
+            numbers = cells.cast(pl.String).replace(words).cast(pl.Float64, strict=False)
+        return numbers
+
+
+class CsvFiles(TextFiles):
+    """CSV files."""
+
+    suffix = ".csv"
+    row_name = "line"
+    number_remedy = "Fix the cell, leave it empty, or set data.decimal."
+
     separator: Character = ","
     decimal: Character = "."
     thousands: Character | None = None
     encoding: Annotated[Text, AfterValidator(_check_encoding)] = AUTO
 
-    def open(self, path: Path) -> pl.LazyFrame:
-        """Return all cells as text, except static covariates that are numbers."""
+    def table(self, path: Path) -> pl.DataFrame:
+        """Return all cells as text; see ``TextFiles.table``."""
         check = f"Check the file, data.encoding and data.separator={self.separator!r}."
         try:
             frame = pl.read_csv(
@@ -274,18 +338,16 @@ class CsvFiles(FileSource):
                 raise ValueError("not in the encoding utf-8", _ENCODINGS) from error
             reason = _too_long_row(path, self.separator) or reason
             raise ValueError(f"not readable as CSV ({reason})", check) from error
+        # polars leaves the quotes within a quoted name doubled
+        frame = frame.rename(lambda name: name.replace('""', '"'))
         if any("\0" in name for name in frame.columns):
             raise ValueError("not readable as CSV (NUL characters in the header)", check)
-        if twice := [name for name in frame.columns if "_duplicated_" in name]:
-            name = twice[0].partition("_duplicated_")[0]
-            raise ValueError(f"two columns are called {name!r}", "Rename or remove one of them.")
-        cells = pl.exclude(ROW)
-        frame = frame.with_columns(cells.str.strip_chars().replace("", None))
-        frame = frame.filter(pl.any_horizontal(cells.is_not_null()))
-        names = {self.time_column, *self._keys(frame.columns)}
-        for column in set(self.static_covariates_columns) & set(frame.columns) - names:
-            frame = frame.with_columns(_numbers_or_texts(frame[column]))
-        return frame.lazy()
+        for name in frame.columns:
+            first, mark, _ = name.rpartition("_duplicated_")
+            if mark and first in frame.columns:
+                what = f"two columns are called {first!r}"
+                raise ValueError(what, "Rename or remove one of them.")
+        return frame
 
     def _utf8(self, path: Path) -> Path | bytes:
         """Return a file in UTF-8, or the content of any other file."""
@@ -296,37 +358,8 @@ class CsvFiles(FileSource):
             encoding = "utf-16" if mark in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
         return path if encoding == "utf-8" else path.read_text(encoding=encoding).encode()
 
-    def has_dates(self, times: pl.LazyFrame) -> bool:
-        """Return whether a format is set, or some times are not numbers."""
-        texts = times.collect().to_series()
-        numbers = texts.cast(pl.Float64, strict=False)
-        return self.time_format is not None or numbers.null_count() > texts.null_count()
-
-    def times(self, cells: pl.Series, dates: bool) -> pl.Series:
-        """Parse text; times with a zone or an offset become UTC."""
-        if not dates:
-            text = pl.col(cells.name)
-            number = text.cast(pl.Float64, strict=False)
-            whole = pl.when((number == number.round()) & (number.abs() < 2**53)).then(number)
-            times = pl.coalesce(text.cast(pl.Int64, strict=False), whole.cast(pl.Int64))
-            return cells.to_frame().select(times).to_series()
-        # the series of a panel share their times, and parsing text is slow
-        texts = cells.drop_nulls().unique()
-        form = self.time_format or "ISO8601"
-        objects = pd.Series(texts.to_list(), dtype=object)
-        parsed = pd.to_datetime(objects, format=form, errors="coerce", utc=True)
-        found = pl.Series(parsed.dt.tz_localize(None).to_numpy("datetime64[us]"))
-        return cells.replace_strict(texts, found, default=None, return_dtype=pl.Datetime("us"))
-
-    def invalid_time(self, dates: bool) -> tuple[str, str]:
-        """Return what is wrong with a time that is null, and what to do."""
-        if not dates:
-            return "non-integer time", "Correct the time, or remove the row."
-        form = self.time_format or "ISO 8601 (2026-01-31)"
-        return "invalid date", f"Write it as {form}, or set data.time_format, such as %d/%m/%Y."
-
     def numbers(self, cells: pl.Series) -> pl.Series:
-        """Parse text."""
+        """Parse text with the separators of the files."""
         texts = cells.cast(pl.String)
         if self.thousands is not None:
             mark, point = re.escape(self.thousands), re.escape(self.decimal)
@@ -337,11 +370,7 @@ class CsvFiles(FileSource):
             # a full stop is then no decimal point
             texts = texts.str.replace_all(".", "_", literal=True)
             texts = texts.str.replace(self.decimal, ".", literal=True)
-        numbers = texts.cast(pl.Float64, strict=False)
-        if numbers.null_count() > cells.null_count():
-            words = dict.fromkeys(MISSING, "nan") | BOOLEANS
-            numbers = texts.replace(words).cast(pl.Float64, strict=False)
-        return numbers
+        return super().numbers(texts)
 
 
 class ParquetFiles(FileSource):

@@ -12,7 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PowerTransformer, StandardScaler
 
 from ..errors import UserError
-from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage
+from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage, show_time
 from .split import Split
 
 _CATEGORIES = "categories"
@@ -145,8 +145,8 @@ class Scalers:
         """Return the scaled series as float32, the precision that the model trains in.
 
         Raises:
-            UserError: if values are too small for a logarithm or a power, or the encoder of static
-                covariates does not know a category.
+            UserError: if values are too small for a logarithm or a power, too large for float32,
+                or the encoder of static covariates does not know a category.
         """
         if self.targets is not None:
             _check_range(panel.targets, panel.names, self.targets.kind)
@@ -155,8 +155,14 @@ class Scalers:
         for role, array in panel.roles.items():
             scaler: Scaler | None = getattr(self, role, None)
 
-            def scale(numbers: Steps, values: Array, scaler: Scaler | None = scaler) -> Array:
-                return values if scaler is None else scaler.transform(values, own[numbers])
+            def scale(
+                numbers: Steps,
+                values: Array,
+                scaler: Scaler | None = scaler,
+                array: SeriesArray = array,
+            ) -> Array:
+                found = values if scaler is None else scaler.transform(values, own[numbers])
+                return _as_float32(found, numbers, array, panel)
 
             scaled[role] = array.map(scale, array.components, np.float32, storage, role)
         if self.static_covariates is not None:
@@ -173,13 +179,20 @@ class Scalers:
             series: the number of the series of each forecast, shape (forecasts,).
 
         Raises:
-            UserError: if the inverse of a forecast does not exist, as a power may not.
+            UserError: if a forecast is not finite, or its inverse does not exist, as a power's
+                may not.
         """
         scaled = values.astype(np.float64)
+        for number in series[~np.isfinite(scaled).all(axis=(1, 2))][:1]:
+            raise UserError(
+                f"{names[number]}: the forecast is NaN or infinite. If no value before it is "
+                "missing, train again with a lower model.optimizer_kwargs.lr, or another "
+                "data.scaler or likelihood."
+            )
         if self.targets is None:
             return scaled
         unscaled = self.targets.inverse(scaled, self._rows(names)[series])
-        lost = np.isnan(unscaled).any(axis=(1, 2)) & ~np.isnan(scaled).any(axis=(1, 2))
+        lost = ~np.isfinite(unscaled).all(axis=(1, 2))
         if lost.any():
             raise UserError(
                 f"{names[series[lost][0]]}: forecasts leave the range of "
@@ -239,7 +252,11 @@ def _fit(array: SeriesArray, name: str) -> Scaler:
         if kind.power is not None:
             power[numbers] = [_exponents(own, kind.power) for own in values]
         values = kind.forward(values, power[numbers, None])
-        center[numbers], found = kind.center_and_scale(values)
+        # the squares of tiny values are 0; a power of 2 changes no digit
+        largest = np.maximum(values.max(axis=1), -values.min(axis=1))
+        unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+        own, found = kind.center_and_scale(values / unit[:, None])
+        center[numbers], found = own * unit, found * unit
         # a constant has no scale, up to the rounding of a sum of its steps
         rounding = max(10, values.shape[1]) * np.finfo(np.float64).eps
         constant = found <= rounding * np.maximum(np.abs(center[numbers]), 1e-300)
@@ -269,6 +286,19 @@ def _check_range(array: SeriesArray, names: list[str], kind: str) -> None:
                 f"smallest is {smallest[row]:g}. Set data.scaler=yeo_johnson, which takes all "
                 "values."
             )
+
+
+def _as_float32(values: Array, numbers: Steps, array: SeriesArray, panel: Panel) -> Array:
+    """Return scaled values of the series ``numbers``, if float32 can hold them."""
+    with np.errstate(over="ignore"):
+        found: Array = values.astype(np.float32, copy=False)
+    for row, step, column in np.argwhere(np.isinf(found))[:1]:
+        name, start = panel.names[numbers[row]], array.start[numbers[row]]
+        raise UserError(
+            f"{name}: {array.components[column]} at {show_time(panel.times[start + step])} is too "
+            "large for float32 once it is scaled. Correct it, or set another data.scaler."
+        )
+    return found
 
 
 def _fit_static(table: pd.DataFrame, encoding: str) -> ColumnTransformer:

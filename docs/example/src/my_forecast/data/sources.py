@@ -22,6 +22,8 @@ from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage
 from .scaling import SCALERS
 from .split import cut_after, split_components
 
+# of the tables that hold forecasts, beside the targets
+FORECAST_COLUMNS = {"series", "time"}
 # days for which the events of the synthetic data are known ahead
 DAYS_AHEAD = 90
 
@@ -95,6 +97,9 @@ def read_data(
         panel = cut_after(panel, config.end, problems)
     if config.component_series:
         panel = split_components(panel, storage)
+    for column in sorted(FORECAST_COLUMNS & set(panel.targets.components)):
+        what = "forecasts have a column of this name"
+        problems.add(what, "Rename the target.", subject=f"column {column!r}")
     return panel, problems
 
 

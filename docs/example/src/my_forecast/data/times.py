@@ -19,6 +19,9 @@ NO_ROWS = np.empty(0, np.int64)
 MOST_MISSING = 0.99
 # steps of the longest time axis
 LONGEST = 100_000_000
+# whole numbers whose differences are int64, and years, of datetime64[ns] as well
+NUMBERS = -(2**62), 2**62
+YEARS = {"us": (1, 9000), "ns": (1678, 2261)}
 # series from which a frequency is inferred, if it cannot be from all of them together
 CANDIDATES = 20
 # rows that are placed at once
@@ -33,7 +36,7 @@ class Timeline:
         start: position on the axis of the first step of each series, shape (series,).
         length: steps of each series; 0 if almost all of them are missing.
         first: row of its first step in the panel.
-        merged: how many rows of the files were one too many for their time.
+        merged: number of rows of the files beyond the first one at their time.
     """
 
     def __init__(
@@ -102,10 +105,10 @@ class Timeline:
         return np.where(placed, (self.first - self.start)[own] + positions, NOWHERE)
 
     def choose_rows(self, keep: str) -> Steps:
-        """Of the rows with the same time, give all but one no place.
+        """Keep one of the rows that have the same time.
 
         Args:
-            keep: ``first`` or ``last`` of them, or ``mean``, which leaves all of them.
+            keep: the ``first`` or the ``last`` row; ``mean`` keeps all of them.
 
         Returns:
             The rows of the panel for which several rows are left.
@@ -143,8 +146,8 @@ class Timeline:
             if duplicates == "refuse" and len(twice):
                 problems.add(
                     "duplicate time",
-                    "Keep one row each, set data.duplicates=first, last or mean, or set "
-                    "data.series_column to the column that names series.",
+                    "Keep one row for each time, set data.duplicates=first, last or mean, or set "
+                    "data.series_column to the column that names the series.",
                     count=len(twice),
                     series=[names[number]] * len(twice),
                     places=[show_time(time) for time in twice[:PLACES]],
@@ -208,8 +211,9 @@ def _find_axis(
         second = pd.date_range(first, periods=2, freq=step)[1]
         if (steps := (last - first) / (second - first)) > LONGEST:
             raise UserError(
-                f"data: the times from {first} to {last} are {steps:.0f} steps of {step}. Correct "
-                "the first or the last time, or set a longer data.frequency."
+                f"data: the times from {first} to {last} are {steps:.0f} steps of {step}, "
+                f"but at most {LONGEST} are allowed. Correct the first or the last time, or set a "
+                "longer data.frequency."
             )
         return pd.date_range(first, last, freq=step)
     except ValueError as error:

@@ -121,8 +121,8 @@ def baseline_backtest(
     last = last_origins(model, data, spec.horizon)
     for number in np.flatnonzero(last < split.test_start)[:1]:
         raise UserError(
-            f"{data.names[number]}: the covariates end before the first test forecast of "
-            f"{spec.horizon} steps does. Extend them, or shorten the horizon."
+            f"{data.names[number]}: the covariates end too early for the first test forecast "
+            f"of {spec.horizon} steps. Extend them, or shorten the horizon."
         )
     origins, season = Origins.between(split.test_start, last, spec.stride), spec.season_length
     shift = int(model.output_chunk_shift)
@@ -140,7 +140,7 @@ def baseline_backtest(
 def values_at(array: SeriesArray, origins: Origins, steps: Steps) -> Array:
     """Return the values ``steps`` after each origin, shape (origins, steps, components).
 
-    Those of a whole season before it, repeated, are Darts' ``NaiveSeasonal``.
+    If ``steps`` repeat the season before the origin, this is the forecast of ``NaiveSeasonal``.
     """
     row = array.first[origins.series] + origins.position - array.start[origins.series]
     values: Array = array.values[row[:, None] + steps].astype(np.float64)

@@ -6,6 +6,7 @@
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from .windows import collate_windows
 MAX_WORKERS = 16
 # fewer workers are preferred if they cost at most this factor more
 TOLERANCE = 1.03
+# longest wait for a batch: in seconds, or in batches if that is longer
+WAIT_SECONDS, WAIT_BATCHES = 300, 100
 # a training step of a small model; the real time is unknown before training
 STEP_SECONDS = 0.002
 # time to send a batch to another process, measured with torch 2.13
@@ -77,14 +80,18 @@ def plan_loader(config: LoaderConfig, hardware: Hardware, cost: BatchCost) -> Lo
     kept = "starting workers again every epoch takes seconds"
     persistent = _choose(config.persistent_workers, (True, True, kept))
     prefetch = _choose(config.prefetch_factor, (True, 2, "the default of torch"))
+    wait = max(WAIT_SECONDS, ceil(WAIT_BATCHES * cost.batch_seconds))
+    hangs = f"a batch takes {cost.batch_seconds * 1e3:.3g} ms; a worker that takes this long hangs"
+    timeout = _choose(config.timeout, (True, wait, hangs))
     if workers.value == 0:
-        method = persistent = prefetch = Choice(None, "there are no workers")
+        method = persistent = prefetch = timeout = Choice(None, "there are no workers")
     return {
         "num_workers": workers,
         "multiprocessing_context": method,
         "persistent_workers": persistent,
         "prefetch_factor": prefetch,
         "pin_memory": pin,
+        "timeout": timeout,
     }
 
 
@@ -141,7 +148,7 @@ def _worker_rules(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -
     memory = hardware.memory // 2 // (WORKER_BYTES[method] * cost.loaders)
     limits = [
         (MAX_WORKERS, f"more than {MAX_WORKERS} rarely help"),
-        (memory, f"only {hardware.memory / 2**30:.1f} GiB of memory are free"),
+        (memory, f"only {hardware.memory / 2**30:.1f} GiB of memory is free"),
     ]
     if hardware.shared_memory is not None:
         # half of it, for the data and for three batches of every worker
@@ -174,7 +181,8 @@ def _problems(
             f"Use auto or {' or '.join(hardware.start_methods)}."
         )
     if workers == 0:
-        for name in ("prefetch_factor", "persistent_workers", "multiprocessing_context"):
+        names = "prefetch_factor", "persistent_workers", "multiprocessing_context", "timeout"
+        for name in names:
             value = getattr(config, name)
             if value not in (AUTO, False):
                 yield (

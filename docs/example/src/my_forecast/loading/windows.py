@@ -184,8 +184,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             float32 tensors of shape (batch, time, components); static covariates have shape
             (batch, components or 1, covariates). Past and future target share memory.
         """
-        series, number = self._locate(np.asarray(indices, dtype=np.int64))
-        position = self._newest.numpy()[series] - number * self.stride
+        series, position = self.locate(np.asarray(indices, dtype=np.int64))
         windows = {role: tensor.gather(series, position) for role, tensor in self._roles.items()}
         past, future = slice(0, self.input_chunk_length), slice(self.shift, None)
         target, covariates = windows["targets"], windows.get("future_covariates")
@@ -203,12 +202,15 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             batch.static_covariates = self._static_covariates[rows]
         return batch
 
-    def _locate(self, indices: "Steps") -> "tuple[Steps, Steps]":
-        """Return the series of each window and its number in it, from 0 for the newest."""
+    def locate(self, indices: "Steps") -> "tuple[Steps, Steps]":
+        """Return the series of each window, and the position of its start on the time axis."""
         count = self._count.numpy()
         if self.sampling == "uniform":
             ends = self._ends.numpy()
             series = np.searchsorted(ends, indices, side="right")
-            return series, indices - (ends[series] - count[series])
-        series, number = np.divmod(indices, self.max_samples_per_ts)
-        return series, number % count[series]
+            number = indices - (ends[series] - count[series])
+        else:
+            series, number = np.divmod(indices, self.max_samples_per_ts)
+            number %= count[series]
+        # the newest window is number 0
+        return series, self._newest.numpy()[series] - number * self.stride

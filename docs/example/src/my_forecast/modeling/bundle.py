@@ -18,6 +18,7 @@ from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
 from ..runs.folder import checked, write_sums
 from .build import import_model
+from .callbacks import all_finite
 from .fit import silence_few_workers_warning
 
 MODEL = "model.pt"
@@ -49,8 +50,8 @@ class Bundle:
         new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
         if missing or (new and not drop):
             raise UserError(
-                f"The run was trained on other series: {len(missing)} of them are missing "
-                f"{missing[:3]}, {len(new)} are new {new[:3]}. Use the same series, or train again."
+                f"The data has other series than the run. Missing: {len(missing)} {missing[:3]}; "
+                f"new: {len(new)} {new[:3]}. Use the same series, or train again."
             )
         position = {name: number for number, name in enumerate(names)}
         return data.select([position[name] for name in known])
@@ -75,7 +76,7 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     so ``model_target`` is the ``_target_`` of the run's model config.
 
     Raises:
-        UserError: when a file of the bundle is missing or damaged.
+        UserError: when a file of the bundle is missing or damaged, or its weights are not finite.
     """
     for name in FILES:
         checked(folder, name)
@@ -89,6 +90,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
         model = TorchForecastingModel.load(
             str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
         )
+        if not all_finite(model.model):
+            raise UserError(f"{folder}: the weights are NaN or infinite. Train again.")
         with (folder / SCALERS).open("rb") as file:
             saved: dict[str, Any] = restricted_pickle_load(file)
     scalers = {key: Scaler(**one) for key, one in saved.items() if isinstance(one, dict)}

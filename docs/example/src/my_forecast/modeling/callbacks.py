@@ -1,7 +1,8 @@
 """What the project adds to Lightning's Trainer in every training."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from copy import copy
+from typing import Any, NoReturn, cast
 
 import torch
 from pytorch_lightning import Callback
@@ -9,6 +10,9 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from torch.nn import AvgPool1d
 from torch.nn.functional import pad
 
+from ..data import Panel, show_time
+from ..data.checks import shown
+from ..errors import UserError
 from ..loading.epoch_order import EpochOrder, GatheredBatches, ResumableLoader
 from ..loading.windows import WindowDataset
 
@@ -30,16 +34,22 @@ class FitLoaders(Callback):
             return
         data = trainer.datamodule
         train, validation, arguments = data.train_dataset, data.val_dataset, data.dataloader_kwargs
+        others = {key: arguments[key] for key in arguments if key != "drop_last"}
         order = EpochOrder(len(train), data.batch_size, self.seed)
         in_process = arguments.get("num_workers", 0) == 0 and not arguments["pin_memory"]
         if isinstance(train, WindowDataset) and in_process:
             data.train_dataloader = lambda: GatheredBatches(train, order)
         else:
-            others = {key: arguments[key] for key in arguments if key != "drop_last"}
             data.train_dataloader = lambda: ResumableLoader(train, batch_sampler=order, **others)
+        if validation is None:
+            return
+        in_order = EpochOrder(len(validation), data.batch_size)
         if isinstance(validation, WindowDataset):
-            in_order = EpochOrder(len(validation), data.batch_size)
             data.val_dataloader = lambda: GatheredBatches(validation, in_order)
+        else:
+            data.val_dataloader = lambda: ResumableLoader(
+                validation, batch_sampler=in_order, **others
+            )
 
 
 class SparseLossLog(Callback):
@@ -64,6 +74,82 @@ class SparseLossLog(Callback):
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Restore the method."""
         pl_module.__dict__.pop("log", None)
+
+
+class FiniteLoss(Callback):
+    """Stop a training whose loss or weights are NaN or infinite, and name the batch.
+
+    The losses stay on their device until a loss is logged, an epoch ends or a checkpoint is saved,
+    because reading one makes the CPU wait for the GPU.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        """Watch the training on the windows of ``panel``."""
+        self._names, self._times = panel.names, panel.times
+        self._losses: list[torch.Tensor] = []
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the loss, and check it with those before it now and then."""
+        if outputs is not None:
+            self._losses.append(outputs["loss"])
+        if len(self._losses) >= (trainer.log_every_n_steps or 50) or trainer.is_last_batch:
+            self._check_losses(trainer)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Check the validation loss."""
+        loss = trainer.callback_metrics.get("val_loss")
+        if loss is not None and not loss.isfinite():
+            refuse_training(trainer, f"the validation loss is {loss:g}")
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Check what would be saved."""
+        self._check_losses(trainer)
+        if not all_finite(pl_module):
+            refuse_training(trainer, "the weights are not finite")
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Check the weights, which may not have been saved."""
+        self.on_save_checkpoint(trainer, pl_module, {})
+
+    def _check_losses(self, trainer: Any) -> None:
+        losses, self._losses = self._losses, []
+        if losses and not (finite := torch.stack(losses).isfinite()).all():
+            first = int(finite.int().argmin())
+            batch = trainer.fit_loop.epoch_loop.batch_idx - (len(losses) - 1 - first)
+            where = f", batch {batch}{self._windows(trainer, batch)}"
+            refuse_training(trainer, f"the loss is {losses[first]:g}", where)
+
+    def _windows(self, trainer: Any, batch: int) -> str:
+        """Return the windows of a batch of the current epoch, those with large values first."""
+        windows = trainer.datamodule.train_dataset
+        order = copy(getattr(trainer.train_dataloader, "batch_sampler", None))
+        if not (isinstance(windows, WindowDataset) and isinstance(order, EpochOrder)):
+            return ""
+        order.batches = batch
+        indices = order.remaining()[: order.batch_size]
+        size = windows.__getitems__(indices).past_target.abs().amax(dim=(1, 2))
+        series, start = windows.locate(indices[size.argsort(descending=True).cpu().numpy()])
+        texts = [
+            f"{self._names[number]!r} from {show_time(self._times[position])}"
+            for number, position in zip(series, start, strict=True)
+        ]
+        return f" ({shown(texts, len(texts))})"
+
+
+def all_finite(module: torch.nn.Module) -> bool:
+    """Return whether no weight is NaN or infinite."""
+    return all(bool(weights.isfinite().all()) for weights in module.parameters())
+
+
+def refuse_training(trainer: Any, what: str, where: str = "") -> NoReturn:
+    """Raise UserError: the training cannot go on, because of ``what``, in the batch ``where``."""
+    raise UserError(
+        f"training: {what} in epoch {trainer.current_epoch}{where}. Lower "
+        "model.optimizer_kwargs.lr, clip gradients (trainer.gradient_clip_val=1), or set another "
+        "data.scaler or likelihood."
+    )
 
 
 class FastAveragePools(Callback):

@@ -23,11 +23,14 @@ from ..data import (
     load_data,
     split_data,
 )
+from ..errors import UserError
 from ..loading.batch_cost import measure_batch_cost
+from ..loading.epoch_order import TIMED_OUT
 from ..loading.hardware import Hardware
 from ..loading.plan import LoaderPlan, dataloader_kwargs, plan_loader, preload
 from ..loading.windows import WindowDataset
-from ..loading.worker_logging import collect_logs
+from ..loading.workers import attend_workers
+from .callbacks import FiniteLoss, refuse_training
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +94,17 @@ def supported_covariates(model: TorchForecastingModel, data: Panel) -> Panel:
 def make_windows(
     model: TorchForecastingModel, config: TrainConfig, prepared: Prepared, hardware: Hardware
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
-    """Return training and validation windows, as ``WindowDataset`` where that covers them."""
+    """Return training and validation windows, as ``WindowDataset`` where that covers them.
+
+    The model gets a callback that stops its training if the loss is not finite.
+    """
     data, scaled, split = config.data, prepared.scaled, prepared.split
     parts = [replace(scaled, targets=split.train(scaled.targets))]
     if split.validates:
         look_back = model.min_train_series_length - model.output_chunk_length
         targets = split.validation(scaled.targets, look_back)
         parts.append(replace(scaled, targets=targets, sample_weight=None))
+    model.trainer_params["callbacks"].append(FiniteLoss(scaled))
     longest = [part.select([int(part.targets.length.argmax())]) for part in parts]
     shapes = darts_datasets(model, data, longest)
     if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
@@ -134,7 +141,7 @@ def darts_datasets(
 
 
 def _weighted(part: Panel, shape: TorchTrainingDataset) -> Panel:
-    """Add Darts' weights of the longest series, whose end is the weights of every other one."""
+    """Add Darts' weights for the longest series; shorter series use the end of them."""
     if part.sample_weight is not None or shape.sample_weight is None:
         return part
     weights, targets = shape.sample_weight[0].values(copy=False), part.targets
@@ -154,6 +161,9 @@ def fit_model(
 
     Raises:
         SystemExit: on SIGTERM, with the exit code of a process that this signal ended.
+        KeyboardInterrupt: on Ctrl-C.
+        UserError: when the config does not fit the hardware, a worker hangs or was killed, or the
+            loss or the weights become NaN or infinite.
     """
     in_process = validation is None or isinstance(validation, WindowDataset)
     cost = measure_batch_cost(train, model.batch_size, model.n_epochs, 1 if in_process else 2)
@@ -164,7 +174,7 @@ def fit_model(
     if plan["num_workers"].value == 0:
         silence_few_workers_warning()
     preload(plan)
-    with collect_logs(plan["multiprocessing_context"].value) as worker_init_fn:
+    with attend_workers(plan["multiprocessing_context"].value) as worker_init_fn:
         arguments = {**dataloader_kwargs(plan, config.seed), "worker_init_fn": worker_init_fn}
         best = _keeps_best(model, config)
         try:
@@ -172,6 +182,29 @@ def fit_model(
         except SIGTERMException as stop:
             # Lightning would exit with 0, as if the training had finished
             raise SystemExit(128 + signal.SIGTERM) from stop
+        except SystemExit as stop:
+            # Lightning exits on Ctrl-C, with the code of an error
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from stop
+            raise
+        except RuntimeError as error:
+            message = str(error).strip(". ")
+            if message.startswith("DataLoader worker (pid"):
+                raise UserError(
+                    f"dataloader.num_workers: {message}. If memory ran out, decrease "
+                    "dataloader.num_workers or model.batch_size."
+                ) from error
+            if message.startswith(TIMED_OUT):
+                raise UserError(
+                    f"dataloader.timeout: {message}. A worker hangs, or needs longer: set "
+                    "dataloader.num_workers=0 to find out where, or increase dataloader.timeout."
+                ) from error
+            raise
+        except ValueError as error:
+            # from the distribution of a likelihood, before there is a loss
+            if "Expected parameter" not in str(error):
+                raise
+            refuse_training(model.trainer, "the model's output is NaN")
     # save() of Darts stores the weights that the trainer holds: without this, the last epoch's
     model.trainer.strategy.connect(model.model)
     return plan

@@ -5,7 +5,9 @@ Nothing heavy is imported, so that runs can be compared at once.
 
 import hashlib
 import json
+import logging
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,15 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 from pydantic_core import to_json
 
 from ..errors import UserError
+
+log = logging.getLogger(__name__)
 
 CONFIG, RECORD, METRICS, BUNDLE = "config.yaml", "record.json", "metrics.json", "bundle"
 METRICS_BY_STEP, METRICS_BY_SERIES = "metrics_by_step.csv", "metrics_by_series.csv"
 FINGERPRINT = "data_fingerprint.txt"
 # of complete files, as `sha256sum --check` reads it; a run that has none is not finished
 SUMS = "SHA256SUMS"
+# the lock of a run that trains, and who holds it
+LOCK, HOLDER = ".lock", ".lock_holder"
 RESUME_POINT = Path("checkpoints", "last.ckpt")
 REMEDY = "Restore the run from a copy, or train again."
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -112,6 +119,30 @@ def checked(folder: Path, name: str) -> Path:
     return folder / name
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let no other process train in a folder; the lock of a killed process does not count.
+
+    Raises:
+        UserError: naming the process that trains there.
+    """
+    lock, holder = FileLock(folder / LOCK), folder / HOLDER
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        who = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+        raise UserError(
+            f"hydra.run.dir: {who} trains in '{folder}'. Wait until it ends, or stop it first."
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        log.warning("'%s' is not locked, which its file system refuses (%s).", folder, error)
+    try:
+        write_text(holder, f"process {os.getpid()} on {platform.node()}")
+        yield
+    finally:
+        lock.release()
+
+
 def find_run(run: str, key: str = "run") -> Path:
     """Return the folder of a finished run.
 
@@ -170,7 +201,7 @@ def check_same_data(folder: Path, digest: str) -> None:
     if path.is_file() and path.read_bytes() not in (b"", digest.encode()):
         raise UserError(
             "resume: the data has changed since the run began. Restore it, or start a new run. "
-            f"If it has not, '{path}' is damaged; delete it."
+            f"If the data has not changed, '{path}' is damaged: delete that file."
         )
     write_text(path, digest)
 
