@@ -82,7 +82,9 @@ def test_every_command_of_both_readmes_runs(render: Render) -> None:
     (project / "sales.csv").write_text(daily_sales())
     (project / "ETTh1.csv").write_text(transformer_hours())
     to_parquet = "frame.assign(date=pandas.to_datetime(frame['date'])).to_parquet('sales.parquet')"
-    code = f"import pandas; frame = pandas.read_csv('sales.csv'); {to_parquet}"
+    to_excel = "frame.to_excel('sales.xlsx', sheet_name='Sales', index=False, engine='xlsxwriter')"
+    read = "frame = pandas.read_csv('sales.csv')"
+    code = f"import pandas; {read}; {to_parquet}; {to_excel}"
     run(project, sys.executable, "-c", code)
     listed = dict.fromkeys(commands(project / "README.md") + commands(ROOT / "README.md"))
     assert len(listed) >= 12
