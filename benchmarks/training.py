@@ -155,14 +155,19 @@ def darts_steps(name: str, series: list[TimeSeries]) -> float:
     return clock.steps / (clock.end - clock.start)
 
 
-def bare_steps(name: str, windows: WindowDataset) -> float:
-    """Return steps/s of the module that Darts makes, trained without Lightning."""
+def made_module(name: str, windows: WindowDataset) -> Any:
+    """Return the module that Darts makes of a model."""
     with TemporaryDirectory() as folder:
         config = settings(name, folder, 1)
         model = build_model(config, Path(folder))
         fit_model(model, config, windows, None, detect_hardware("cpu"))  # makes the module
-    module = model.model.train()
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+    return model.model.train()
+
+
+def bare_steps(name: str, windows: WindowDataset, **adam: Any) -> float:
+    """Return steps/s of the module that Darts makes, trained without Lightning."""
+    module = made_module(name, windows)
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, **adam)
     order = EpochOrder(len(windows), BATCH, seed=0)
     loader = GatheredBatches(windows, order)
     step, start = 0, 0.0

@@ -5,10 +5,8 @@ Each part adds something to the step before it, from a bare loop to the whole tr
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,10 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import training
 from common import BATCH, darts_dataset, interleaved, medians, random_series, window_dataset
 from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
-from my_forecast.loading.hardware import detect_hardware
 from my_forecast.loading.windows import WindowDataset
-from my_forecast.modeling.build import build_model
-from my_forecast.modeling.fit import fit_model
 from pytorch_lightning import LightningModule, Trainer
 
 STEPS = 1000
@@ -53,41 +48,19 @@ def main() -> None:
 
 def parts(windows: WindowDataset) -> dict[str, Callable[[], float]]:
     """Return what measures the microseconds of a step with more and more of its parts."""
-    model = built("nlinear", windows)
+    module = training.made_module("nlinear", windows)
 
-    def bare(**options: Any) -> float:
-        module = model.model.train()
-        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, **options)
-        begin = 0.0
-        for number, batch in enumerate(batches(windows)):
-            if number == training.WARM_UP:
-                begin = time.perf_counter()
-            if number == training.WARM_UP + STEPS:
-                break
-            optimizer.zero_grad()
-            loss_of(module, batch).backward()
-            optimizer.step()
-        return (time.perf_counter() - begin) / STEPS * 1e6
+    def bare(**adam: Any) -> float:
+        return 1e6 / training.bare_steps("nlinear", windows, **adam)
 
     return {
         "bare loop": bare,
         "bare loop, Adam with foreach=True": lambda: bare(foreach=True),
         "bare loop, Adam with fused=True": lambda: bare(fused=True),
-        "Lightning's Trainer with nothing but the step": lambda: lightning(model.model, windows),
+        "Lightning's Trainer with nothing but the step": lambda: lightning(module, windows),
         "the project": lambda: 1e6 / training.project_steps("nlinear", windows, []),
         "Darts' fit": lambda: 1e6 / training.darts_steps("nlinear", random_series([2000] * 100)),
     }
-
-
-def built(name: str, windows: WindowDataset) -> Any:
-    """Return a model with its module."""
-    training.STEPS[name] = 1
-    with TemporaryDirectory() as folder:
-        config = training.settings(name, folder, 1)
-        model = build_model(config, Path(folder))
-        fit_model(model, config, windows, None, detect_hardware("cpu"))
-    training.STEPS["nlinear"] = STEPS
-    return model
 
 
 def batches(windows: WindowDataset) -> Iterator[Any]:
@@ -137,7 +110,7 @@ def lightning(module: Any, windows: WindowDataset) -> float:
 
 def operations(name: str, windows: WindowDataset) -> list[tuple[str, float]]:
     """Return the operations that take most of a training step, and their shares of its CPU time."""
-    module = built(name, windows).model.train()
+    module = training.made_module(name, windows)
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     found = batches(windows)
 

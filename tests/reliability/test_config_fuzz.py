@@ -100,10 +100,10 @@ def test_every_key_is_accepted_or_refused_in_one_message(
     workdir: Path, record_property: Callable[[str, object], None], capfd: Capture
 ) -> None:
     """Set each key of each command to other types and extremes, remove it, add an unknown one."""
-    raw = []
-    record_property("cases", len(mutations()))
+    raw, found = [], mutations()
+    record_property("cases", len(found))
     composed: dict[str, Any] = {}
-    for name, options, path, value in mutations():
+    for name, options, path, value in found:
         key = " ".join([name, *options])
         if key not in composed:
             composed[key] = OmegaConf.to_container(
