@@ -18,6 +18,10 @@ ALL_FEATURES = (
     "features=[report, compare, models, training, intervals, retraining, exact_resume, pretrained, "
     "large_data, datasets, loader_lab, calendar, excel]"
 )
+# beside the one that runs all tests
+OTHER_PYTHONS = ("3.12", "3.13")
+# of a project, what needs a build of torch for each interpreter
+NEED_TORCH = ("torch", "pytorch-lightning")
 PEERS = ("neuralforecast", "pytorch_forecasting", "gluonts")
 
 
@@ -70,10 +74,17 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def static(session: nox.Session) -> None:
+    """Search code, workflows and the Dockerfile for what is unsafe, offline."""
+    install_tools(session)
+    session.run("pytest", "tests/test_static.py", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run all that CI checks; arguments after `--` go to pytest, `-m "not run"` needs no torch."""
     if not session.posargs:
-        for name in ("lint", "demo", "lowest"):
+        for name in ("lint", "demo", "lowest", "pythons"):
             session.notify(name)
     install_tools(session)
     if "not run" not in session.posargs:
@@ -104,6 +115,10 @@ def demo(session: nox.Session) -> None:
     session.log("Plots and reports")
     for path in sorted([*project.rglob("*.png"), *project.glob("outputs/**/report.html")]):
         session.log(f"  {path.relative_to(ROOT)}")
+    known_good = {"UV_CONSTRAINT": str(ROOT / "constraints.txt"), **find_links()}
+    session.run("nox", "--session", "sbom", env=known_good)
+    parts = json.loads((project / "sbom.json").read_text(encoding="utf-8"))["components"]
+    session.log(f"{len(parts)} packages, from sbom.json")
 
 
 @nox.session(venv_backend="uv")
@@ -124,21 +139,91 @@ def lowest(session: nox.Session) -> None:
         session.run("pytest", "--numprocesses=auto", "-p", "no:cacheprovider")
 
 
+def other_pythons() -> list[tuple[str, str]]:
+    """Return version and path of other interpreters: those of pyenv, or the one on the PATH."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = list[tuple[str, str]]()
+    for version in OTHER_PYTHONS:
+        of_pyenv = map(str, sorted(root.glob(f"versions/{version}.*/bin/python")))
+        if paths := [*of_pyenv, *filter(None, [shutil.which(f"python{version}")])]:
+            found.append((version, paths[0]))
+    return found
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """Run what needs no torch on the other interpreters that this machine has."""
+    install(session, "copier", "uv")
+    listed, ran = other_pythons(), list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        project = render(session, Path(folder) / "my-forecast", ALL_FEATURES)
+        needed = nox.project.load_toml(project / "pyproject.toml")["project"]["dependencies"]
+        light = [item.replace("[torch]", "") for item in needed if not item.startswith(NEED_TORCH)]
+        tools = ("copier", "packaging", "plumbum", "pytest", "pytest-timeout", "pyyaml")
+        variables = {**find_links(), "PYTHONPYCACHEPREFIX": str(Path(folder) / "cache")}
+        for version, path in listed:
+            environment = Path(folder) / version
+            python = str(environment / ("Scripts" if os.name == "nt" else "bin") / "python")
+            # a shim of pyenv is there for versions that are not set as well
+            create = ("uv", "venv", "--quiet", "--python", path, str(environment))
+            session.run(*create, success_codes=[0, 1, 2])
+            if not (environment / "pyvenv.cfg").is_file():
+                continue
+            packages = ("--python", python, "-c", "constraints.txt", *light, *tools)
+            session.run("uv", "pip", "install", "--quiet", *packages, env=variables)
+            code = (str(project), "tests", "benchmarks", "noxfile.py")
+            check = ("-W", "error", "-m", "compileall", "-q", "-f", *code)
+            session.run(python, *check, env=variables, external=True)
+            names = ("tests/test_without_torch.py", "tests/test_architecture.py")
+            test = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *names)
+            session.run(python, *test, env=variables, external=True)
+            ran.append(version)
+    session.log(f"Ran on Python {', '.join(ran) or 'none'}")
+    if missing := sorted({*OTHER_PYTHONS} - {*ran}):
+        session.warn(f"Not tested, because there is no such interpreter: {', '.join(missing)}")
+    if listed and not ran:
+        session.error("None of the interpreters that were found works.")
+
+
 @nox.session
 def example(session: nox.Session) -> None:
     """Render docs/example again."""
     install_tools(session)
     folder = ROOT / "docs/example"
     shutil.rmtree(folder, ignore_errors=True)
-    render(session, folder)
+    # a year of its own, so that the example is the same next year
+    render(session, folder, "copyright_year=2026")
     # names the commit, which is not yet made
     (folder / ".copier-answers.yml").unlink()
 
 
 @nox.session
-def faults(session: nox.Session) -> None:
-    """Plant ten faults, one after the other, and fail if the tests miss one."""
+def licences(session: nox.Session) -> None:
+    """Write docs/licences.md: the licences of what a project with all features needs."""
     install_tools(session)
+    install_project(session)
+    session.run("pytest", "tests/test_licences.py", env={"LICENCES": "write"})
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask for known vulnerabilities of the known-good versions, and check workflows.
+
+    It needs services on the network: advisories, and the download of actionlint.
+    """
+    install(session, "copier", *nox.project.dependency_groups(GROUPS, "audit"))
+    with tempfile.TemporaryDirectory() as folder:
+        rendered = render(session, Path(folder) / "my-forecast") / ".github/workflows"
+        paths = [*(ROOT / ".github/workflows").glob("*.yml"), *rendered.glob("*.yml")]
+        session.run("actionlint", *map(str, sorted(paths)))
+    session.run("pip-audit", "--requirement", "constraints.txt", "--no-deps", "--disable-pip")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Plant faults in the template, one after the other, and fail if the tests miss one."""
+    install_tools(session)
+    install_project(session)
     session.run("python", "tests/faults.py")
 
 
@@ -148,7 +233,14 @@ def reliability(session: nox.Session) -> None:
     install_tools(session)
     install_project(session)
     full = {"OMP_NUM_THREADS": "1", "RELIABILITY": "full"}
-    session.run("pytest", "--numprocesses=auto", "tests/reliability", *session.posargs, env=full)
+    session.run(
+        "pytest",
+        "--numprocesses=auto",
+        "--timeout=3000",
+        "tests/reliability",
+        *session.posargs,
+        env=full,
+    )
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """Fixtures: the working tree as a released template, rendered without trust."""
 
 import shutil
+import signal
 import subprocess
 import tomllib
 from contextlib import nullcontext
@@ -15,6 +16,11 @@ from plumbum import local
 ROOT = Path(__file__).parents[1]
 # newer than any real release, so that Copier takes the working tree
 TAG = "v9999.0.0"
+# arguments of git that make a test author
+IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+
+# a shell starts background jobs, and CI may start everything, with Ctrl-C ignored; tests press it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Render(Protocol):
@@ -33,8 +39,7 @@ def questions() -> dict[str, dict[str, Any]]:
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in ``folder`` as a test author and return what it printed."""
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
-    command = ["git", *identity, *arguments]
+    command = ["git", *IDENTITY, *arguments]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
@@ -42,6 +47,23 @@ def releases() -> dict[str, str]:
     """Return the commit of every release by its tag, oldest first."""
     content = tomllib.loads((ROOT / "tests/releases.toml").read_text(encoding="utf-8"))
     return {f"v{version}": commit for version, commit in content.items()}
+
+
+def modules_of(tag: str | None = None) -> dict[str, str]:
+    """Return the code of the package by its modules, in a release or in the working tree."""
+    folder = "template/src/{{ package_name }}/"
+    if tag is None:
+        paths = [path for path in listed(folder) if ".py" in path.suffixes]
+        code = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths}
+    else:
+        commit = releases()[tag]
+        names = git(ROOT, "ls-tree", "-r", "--name-only", commit, folder).splitlines()
+        code = {
+            name: git(ROOT, "show", f"{commit}:{name}")
+            for name in names
+            if name.endswith((".py", ".py.jinja"))
+        }
+    return {name.removeprefix(folder).partition(".py")[0]: text for name, text in code.items()}
 
 
 def listed(folder: str = ".") -> list[Path]:

@@ -8,12 +8,16 @@ import re
 import shlex
 import subprocess
 import tomllib
-from pathlib import Path
+from collections.abc import Iterable
+from importlib.metadata import requires
+from pathlib import Path, PurePosixPath
+from textwrap import dedent
 from typing import Any
 
 import yaml
 from conftest import ROOT, listed, questions
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # every feature, and how the names of its files begin; copier.yml says the same in its own words
 FEATURES = {
@@ -28,6 +32,7 @@ FEATURES = {
         "conf/model/transformer.yaml",
     ],
     "training": [
+        "src/{package}/training/",
         "conf/debug/",
         "conf/likelihood/gaussian.yaml",
         "conf/likelihood/laplace.yaml",
@@ -98,6 +103,10 @@ DEFAULT_FEATURES = ["report", "compare"]
 NO_DEFAULT_AND_ALL = {"none": [], "default": DEFAULT_FEATURES, "all": list(FEATURES)}
 # not allowed in a file name on Windows
 FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+# its devices, with any suffix
+RESERVED = re.compile(r"con|conin\$|conout\$|prn|aux|nul|(com|lpt)[0-9¹²³]", re.IGNORECASE)
+# characters of a path within a project: Windows allows 259 from the drive on
+LONGEST = 120
 ANSWERS_FILE = ".copier-answers.yml"
 
 
@@ -153,6 +162,8 @@ def tree(answers: dict[str, Any]) -> set[str]:
         ".gitlab-ci.yml": answers["ci"] == "gitlab",
         "Dockerfile": answers["docker"],
         ".dockerignore": answers["docker"],
+        ".vscode/": answers.get("editor") == "vscode",
+        ".devcontainer/": answers.get("editor") == "vscode",
         "conf/logger/tensorboard.yaml": answers["tracker"] == "tensorboard",
         "conf/logger/mlflow.yaml": answers["tracker"] == "mlflow",
     }
@@ -200,18 +211,53 @@ def requirements(project: Path) -> list[Requirement]:
     return [Requirement(item) for item in [*sorted(dependencies(project)), *needed]]
 
 
+def installed_with(wanted: Iterable[Requirement]) -> set[str]:
+    """Return the installed distributions that these need, and those that these need in turn."""
+    found, left = set[tuple[str, str]](), list(wanted)
+    while left:
+        requirement = left.pop()
+        for extra in ("", *requirement.extras):
+            if (key := (canonicalize_name(requirement.name), extra)) in found:
+                continue
+            found.add(key)
+            for needed in map(Requirement, requires(requirement.name) or []):
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    left.append(needed)
+    return {name for name, _ in found}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the blocks of code in a language on a page, also those within lists."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return [dedent(block) for block in found]
+
+
 def answers_of(project: Path) -> dict[str, Any]:
     """Return the answers that a project was rendered with, and the version it is from."""
     content: dict[str, Any] = yaml.safe_load((project / ANSWERS_FILE).read_text(encoding="utf-8"))
     return content
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Check that Windows and macOS can hold these files, each beside all others."""
+    whole = [PurePosixPath(name) for name in names]
+    paths = {path.as_posix() for name in whole for path in (name, *name.parents)} - {"."}
+    # on both, two names that differ only in their case are one
+    assert len({path.casefold() for path in paths}) == len(paths), paths
+    for path in paths:
+        assert len(path) < LONGEST, path
+        for part in path.split("/"):
+            assert not FORBIDDEN.search(part), path
+            assert not RESERVED.fullmatch(part.split(".")[0].rstrip()), path
+            assert part == part.rstrip(". "), path
+
+
 def check(project: Path) -> None:
     """Check that every file parses and has a name that every system allows."""
+    check_names(files(project))
     for name, content in files(project).items():
         text = content.decode()
-        assert not FORBIDDEN.search(name), name
-        assert len(name) < 120, name
         assert b"\r" not in content, name
         assert not content or content.endswith(b"\n"), name
         if name.endswith(".py"):
@@ -235,6 +281,13 @@ def check_no_jinja(project: Path) -> None:
         text = re.sub(r"\$\{\{.*?\}\}", "", content.decode())
         assert "{%" not in text, name
         assert "{{" not in text, name
+
+
+def instructions(project: Path) -> list[str]:
+    """Return the instructions of a project's Dockerfile, continued lines joined, no comments."""
+    text = (project / "Dockerfile").read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return "\n".join(kept).replace("\\\n", " ").splitlines()
 
 
 def environment(project: Path) -> dict[str, str]:

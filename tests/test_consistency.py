@@ -1,23 +1,29 @@
 """What is written in more than one place is written the same, and nothing is left without use."""
 
+import ast
+import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from conftest import ROOT, Render, git, listed, questions, releases
+from conftest import ROOT, Render, git, listed, modules_of, questions, releases
 from packaging.requirements import Requirement
 from packaging.version import Version
 from rendered import (
     ANSWERS_FILE,
     FEATURES,
-    FORBIDDEN,
+    LONGEST,
+    check_names,
     choices,
     files,
     metadata,
     requirements,
+    run,
 )
 
 # spelled in parts, so that this file does not hold them
@@ -35,10 +41,28 @@ def constraints() -> dict[str, Version]:
     return {name: Version(version) for name, version in (line.split("==") for line in lines)}
 
 
-def test_file_names_and_python_files_of_the_template() -> None:
-    for path in listed("template"):
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(["src/aux.py"], ["com1"], ["a/LPT9.tar.gz", "a/x"], ["nul"], ["conf/con/x.yaml"]),
+        *(["a "], ["b."], ["folder./x"], ["what?.md"], ["a:b"], ["a\\b"], ["d" * LONGEST + "/x"]),
+        *(["README.md", "readme.MD"], ["Data/x", "data/y"], ["a/Straße", "a/strasse"]),
+    ],
+)
+def test_names_that_some_system_refuses_are_found(names: list[str]) -> None:
+    with pytest.raises(AssertionError):
+        check_names(names)
+
+
+def test_file_names_and_python_files_of_the_template(render: Render) -> None:
+    template = listed("template")
+    # a name with Jinja is checked as it is rendered
+    check_names([path.relative_to(ROOT).as_posix() for path in template])
+    longest = render(features=list(FEATURES), package_name="z" * 60, tracker="mlflow", docker=True)
+    for project in (longest, render(features=list(FEATURES), ci="gitlab"), render(features=[])):
+        check_names(list(files(project)))
+    for path in template:
         name = path.relative_to(ROOT).as_posix()
-        assert not FORBIDDEN.search(name), name
         assert not path.is_symlink(), name
         if name.endswith((".py", ".py.jinja")):
             text = path.read_text(encoding="utf-8")
@@ -67,7 +91,14 @@ def test_versions_of_python(render: Render) -> None:
         ci = workflow(project / ".github/workflows/ci.yml")
         assert ci["jobs"]["tests"]["strategy"]["matrix"]["python-version"] == both
         assert ci["jobs"]["lint"]["steps"][1]["with"]["python-version"] == python_min
-        assert f"FROM python:{highest}-slim" in (project / "Dockerfile").read_text()
+        images = re.findall(r"^FROM python:(.*?)-slim", dockerfile(project), re.MULTILINE)
+        assert images == [highest, highest]
+        assert (project / ".python-version").read_text() == f"{python_min}\n"
+        named = [c.split(" :: ")[-1] for c in written["project"]["classifiers"]]
+        assert [c for c in named if "." in c] == supported[supported.index(python_min) :]
+        vscode = render(python_min=python_min, editor="vscode")
+        container = json.loads((vscode / ".devcontainer/devcontainer.json").read_text())
+        assert container["image"].endswith(f":{python_min}")
         gitlab = yaml.safe_load(
             (render(ci="gitlab", python_min=python_min) / ".gitlab-ci.yml").read_text()
         )
@@ -78,6 +109,10 @@ def test_versions_of_python(render: Render) -> None:
     assert f"Python {lowest} to {highest}" in read("README.md")
 
 
+def dockerfile(project: Path) -> str:
+    return (project / "Dockerfile").read_text(encoding="utf-8")
+
+
 def workflow(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content
@@ -85,8 +120,8 @@ def workflow(path: Path) -> dict[str, Any]:
 
 def test_the_known_good_versions_are_within_all_bounds(render: Render) -> None:
     known = constraints()
-    own = tomllib.loads(read("pyproject.toml"))["dependency-groups"]["render"]
-    bounds = [Requirement(item) for item in own]
+    groups = tomllib.loads(read("pyproject.toml"))["dependency-groups"].values()
+    bounds = [Requirement(item) for group in groups for item in group]
     for tracker in choices(questions()["tracker"]):
         bounds += requirements(render(tracker=tracker, features=list(FEATURES)))
     for requirement in bounds:
@@ -113,12 +148,22 @@ def test_versions_of_darts_hydra_and_copier(render: Render) -> None:
 def test_versions_of_ruff(render: Render) -> None:
     hooks = yaml.safe_load((render() / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     revisions = {repo["repo"].rsplit("/")[-1]: repo["rev"] for repo in hooks["repos"]}
-    assert revisions["ruff-pre-commit"] == f"v{constraints()['ruff']}"
+    known = constraints()["ruff"]
+    assert revisions["ruff-pre-commit"] == f"v{known}"
+    (ruff,) = [r.specifier for r in requirements(render()) if r.name == "ruff"]
+    assert known in ruff
+    assert Version(f"{known.major}.{known.minor + 1}") not in ruff
+
+
+def test_versions_of_uv(render: Render) -> None:
+    known = constraints()["uv"]
+    assert f"/uv:{known.major}.{known.minor} AS uv\n" in dockerfile(render(docker=True))
 
 
 def test_actions_are_pinned_and_may_do_little(render: Render) -> None:
     project = render()
-    paths = [*(project / ".github").rglob("*.yml"), *(ROOT / ".github").rglob("*.yml")]
+    folders = (project / ".github/workflows", ROOT / ".github/workflows")
+    paths = [path for folder in folders for path in folder.glob("*.yml")]
     pins = set()
     for path in paths:
         text = path.read_text(encoding="utf-8")
@@ -134,14 +179,13 @@ def test_actions_are_pinned_and_may_do_little(render: Render) -> None:
 def test_builds_of_torch(render: Render) -> None:
     answers = choices(questions()["torch_index"])
     project = render(docker=True)
-    dockerfile = (project / "Dockerfile").read_text()
     readme = (project / "README.md").read_text(encoding="utf-8")
     text = read("template/src/{{ package_name }}/loading/nvidia_driver.py")
     named = re.findall(r'return "(\w+)"|"pypi" if .* else "(\w+)"', text)
     assert {name for pair in named for name in pair if name} <= set(answers)
     for answer in answers:
         assert f"`{answer}`" in readme
-        assert answer == "pypi" or answer in dockerfile
+        assert answer == "pypi" or answer in dockerfile(project)
 
 
 def test_every_config_opens_with_its_command() -> None:
@@ -163,14 +207,75 @@ def keys(node: Any) -> Iterator[str]:
                 yield from keys(value)
 
 
+def last(node: ast.AST | None) -> str:
+    """Return the last name of a chain of attributes: ``data`` of ``self.config.data``."""
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def with_subclasses(classes: dict[str, ast.ClassDef], *names: str) -> set[str]:
+    """Return the names of classes and of all that are derived from them."""
+    found = set(names)
+    while more := {
+        name
+        for name, node in classes.items()
+        if name not in found and found & {last(base) for base in node.bases}
+    }:
+        found |= more
+    return found
+
+
+def read_from_configs(modules: list[ast.Module], *roots: str) -> set[str]:
+    """Return the keys that are read from objects of some classes, and not from any others.
+
+    Such an object is what is annotated with such a class anywhere, what is assigned from one, and
+    ``self`` in such a class.
+    """
+    nodes = [node for module in modules for node in ast.walk(module)]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    configs = with_subclasses(classes, *roots)
+    objects, found = set[str](), set[str]()
+    for node in nodes:
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+            named = {last(part) for part in ast.walk(node.annotation)}
+            if configs & named:
+                objects.add(node.arg if isinstance(node, ast.arg) else last(node.target))
+    for node in nodes:
+        if isinstance(node, ast.Assign) and last(node.value) in objects:
+            objects |= {last(target) for target in node.targets}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and last(node.value) in objects:
+            found.add(node.attr)
+    for name in configs & set(classes):
+        for node in ast.walk(classes[name]):
+            if isinstance(node, ast.Attribute) and last(node.value) == "self":
+                found.add(node.attr)
+    return found
+
+
+def test_only_reads_of_the_config_count() -> None:
+    code = """
+class Config: ...
+class Own(Config):
+    used: int
+    def f(self): return self.used
+def g(path, settings: Own):
+    path.name
+    other = settings
+    return other.lines + settings.deep.more
+class Else:
+    def h(self): return self.nothing
+"""
+    assert read_from_configs([ast.parse(code)], "Config") == {"used", "lines", "deep"}
+
+
 def test_every_key_of_the_configs_is_used(render: Render) -> None:
     project = render(features=list(FEATURES), tracker="mlflow")
     conf = project / "conf"
-    code = "\n".join(
-        # without the fields of the settings, which every key has
-        re.sub(r"^    \w+: .*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for path in (project / "src").rglob("*.py")
-    )
+    paths = list((project / "src").rglob("*.py"))
+    modules = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    # apart, because sources have keys such as name, path and days
+    of_sources = read_from_configs(modules, "DataConfig", "AnySource")
+    of_others = read_from_configs(modules, "CommandConfig", "LoaderConfig", "Paths", "AnyConfig")
     texts = {path: path.read_text(encoding="utf-8") for path in conf.rglob("*.yaml")}
     interpolated = "\n".join(re.findall(r"\$\{(.*?)\}", "\n".join(texts.values())))
     # Hydra, Lightning and Darts refuse what they do not know
@@ -180,16 +285,20 @@ def test_every_key_of_the_configs_is_used(render: Render) -> None:
         if path.parent.name not in ("hydra", "trainer", "debug") and not parts_of_a_model:
             content = yaml.safe_load(text)
             for key in keys({k: v for k, v in content.items() if k not in others}):
-                used = re.search(rf"""\.{key}\b|["']{key}["']""", code)
-                assert used or re.search(rf"\b{key}\b", interpolated), f"{path}: nothing uses {key}"
+                in_data = path.relative_to(conf).parts[0] in ("data", "experiment")
+                read = of_sources | of_others if in_data else of_others
+                assert key in read or re.search(rf"\b{key}\b", interpolated), (
+                    f"{path}: nothing uses {key}"
+                )
 
 
 def test_every_session_that_is_named_exists(render: Render) -> None:
     """Sessions install packages and run for minutes, so the README's are not run by a test."""
     project = render()
     for folder, texts in (
-        (ROOT, ["README.md", "CONTRIBUTING.md", "docs/adopting.md", ".github/workflows/ci.yml"]),
-        (project, ["README.md", ".github/workflows/ci.yml"]),
+        (ROOT, ["README.md", "CONTRIBUTING.md", "docs/adopting.md", "docs/security.md"]),
+        (ROOT, [".github/workflows/ci.yml", ".github/workflows/audit.yml"]),
+        (project, ["README.md", "AGENTS.md", ".github/workflows/ci.yml"]),
     ):
         defined = re.findall(
             r"^def (\w+)\(session", (folder / "noxfile.py").read_text(), re.MULTILINE
@@ -218,7 +327,9 @@ def test_the_readme_quotes_the_benchmark_report() -> None:
 
 def test_the_example_is_what_the_template_renders(render: Render) -> None:
     """`nox -s example` renders it again."""
-    rendered = files(render())
+    year = re.search(r"\(c\) (\d{4}) ", read("docs/example/LICENSE"))
+    assert year
+    rendered = files(render(copyright_year=int(year[1])))
     del rendered[ANSWERS_FILE]
     example = {
         path.relative_to(ROOT / "docs/example").as_posix() for path in listed("docs/example")
@@ -249,15 +360,41 @@ def test_every_release_is_a_commit_in_the_history_of_this_one() -> None:
         assert git(ROOT, "rev-parse", f"{tag}^{{commit}}").strip() == releases()[tag]
 
 
-def test_every_promise_is_kept_by_a_test_that_exists(render: Render) -> None:
-    own = {
-        path.relative_to(ROOT / "tests").as_posix(): path.read_text(encoding="utf-8")
-        for path in (ROOT / "tests").rglob("*.py")
-    }
-    rendered = {
-        path.name: path.read_text(encoding="utf-8")
-        for path in (render(features=list(FEATURES)) / "tests").glob("*.py")
-    }
+def public_names(code: str) -> set[str]:
+    """Return what another module may import from one, also what it imports itself to that end."""
+    found = set()
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+            if "__all__" in found and node.value is not None:
+                constants = (one for one in ast.walk(node.value) if isinstance(one, ast.Constant))
+                found |= {str(one.value) for one in constants}
+    return {name for name in found if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("tag", releases())
+def test_every_module_and_name_that_is_gone_is_listed(tag: str) -> None:
+    """An own module that imports one merges cleanly, and fails when it is imported."""
+    page = read("docs/updating-to-0.3.md")
+    new_places = dict(re.findall(r"^\| `([\w/]+)` \| `([\w/]+)`", page, re.MULTILINE))
+    before, now = modules_of(tag), modules_of()
+    assert len(before) > 30
+    for module, code in before.items():
+        if module in now:
+            for name in public_names(code) - public_names(now[module]):
+                assert re.search(rf"`{name}`.* \| `", page), f"{name} of {module}"
+        else:
+            new = new_places[module]
+            assert {new, f"{new}/__init__"} & set(now), module
+
+
+@pytest.mark.run
+def test_every_promise_is_kept_by_a_test_with_cases(render: Render) -> None:
+    """A parametrized test without a case would keep nothing."""
+    own, rendered = cases(ROOT), cases(render(features=list(FEATURES)))
     rows = re.findall(
         r"^\| (?!promise|---)(.*) \| (.*) \|$", read("docs/promises.md"), re.MULTILINE
     )
@@ -266,4 +403,11 @@ def test_every_promise_is_kept_by_a_test_that_exists(render: Render) -> None:
         named = re.findall(r"`(?:(project): )?([\w/]+\.py)::(\w+)`", kept)
         assert named, promise
         for project, file, test in named:
-            assert f"def {test}(" in (rendered if project else own)[file], f"{file}::{test}"
+            assert f"tests/{file}::{test}" in (rendered if project else own)
+
+
+def cases(folder: Path) -> set[str]:
+    """Return the tests of a folder that have at least one case, as pytest collects them."""
+    command = ("pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", "tests")
+    lines = run(folder, sys.executable, "-m", *command).splitlines()
+    return {line.partition("[")[0] for line in lines if "::" in line}

@@ -1,20 +1,31 @@
 """The rendered project as its user has it: its own checks, its README, its trackers."""
 
-import itertools
 import json
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from conftest import ROOT, Render
-from rendered import DEFAULT_FEATURES, FEATURES, NO_DEFAULT_AND_ALL, run
+from rendered import (
+    DEFAULT_FEATURES,
+    FEATURES,
+    NO_DEFAULT_AND_ALL,
+    blocks,
+    files,
+    instructions,
+    run,
+    tree,
+)
 
 pytestmark = pytest.mark.run
 
@@ -46,7 +57,7 @@ def test_its_own_tests_pass(features: str, render: Render, monkeypatch: pytest.M
 @pytest.mark.parametrize("features", NO_DEFAULT_AND_ALL)
 def test_its_own_checks_pass(features: str, render: Render) -> None:
     project = render(features=NO_DEFAULT_AND_ALL[features])
-    for command in ("ruff format --check .", "ruff check .", "mypy src"):
+    for command in ("ruff format --check .", "ruff check .", "mypy src tests"):
         run(project, sys.executable, "-m", *command.split())
 
 
@@ -72,8 +83,7 @@ def test_measured_loader_settings_go_before_auto_alone(render: Render) -> None:
 
 def commands(readme: Path) -> list[str]:
     """Return the commands of a README that are run in a project."""
-    blocks = re.findall(r"```console\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks(readme, "console") for line in block.splitlines()]
     return [line for line in lines if not line.startswith(NOT_RUN)]
 
 
@@ -86,7 +96,9 @@ def test_every_command_of_both_readmes_runs(render: Render) -> None:
     read = "frame = pandas.read_csv('sales.csv')"
     code = f"import pandas; {read}; {to_parquet}; {to_excel}"
     run(project, sys.executable, "-c", code)
-    listed = dict.fromkeys(commands(project / "README.md") + commands(ROOT / "README.md"))
+    own = (project / "README.md", project / "AGENTS.md")
+    pages = (*own, ROOT / "README.md", ROOT / "docs/security.md")
+    listed = dict.fromkeys(command for page in pages for command in commands(page))
     assert len(listed) >= 12
     for command in listed:
         words = shlex.split(command)
@@ -100,31 +112,35 @@ def test_every_command_of_both_readmes_runs(render: Render) -> None:
         run(project, sys.executable, *words[1:], *short)
 
 
-def apply(project: Path, diff: str) -> None:
-    """Apply a diff of docs/extending.md: new files, and lines added after a line that is there."""
-    for part in re.split(r"^\+\+\+ b/", diff, flags=re.MULTILINE)[1:]:
-        name, *lines = part.splitlines()
-        path = project / name
-        path.parent.mkdir(exist_ok=True)
-        if not path.exists():
-            path.write_text("".join(f"{line[1:]}\n" for line in lines if line.startswith("+")))
-            continue
-        text = path.read_text(encoding="utf-8")
-        for above, line in itertools.pairwise(lines):
-            if line.startswith("+"):
-                assert text.count(f"\n{above[1:]}\n") == 1, above
-                text = text.replace(f"\n{above[1:]}\n", f"\n{above[1:]}\n{line[1:]}\n")
-        path.write_text(text, encoding="utf-8")
+def added_by_the_page_about_extending() -> dict[str, str]:
+    """Return the files of docs/extending.md by their names."""
+    found = {}
+    for diff in blocks(ROOT / "docs/extending.md", "diff"):
+        for part in re.split(r"^\+\+\+ b/", diff, flags=re.MULTILINE)[1:]:
+            name, *lines = part.splitlines()
+            assert all(line.startswith("+") for line in lines), name
+            found[name] = "".join(f"{line[1:]}\n" for line in lines)
+    return found
 
 
 def test_what_the_page_about_extending_adds_works(render: Render) -> None:
+    """Without an edit of a file that the template has, and with runs that load again."""
     project = render(features=[])
-    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    diffs = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
-    assert len(diffs) == 5
-    for diff in diffs:
-        apply(project, diff)
-    for command in ("ruff format --check src", "ruff check src", "mypy src"):
+    answers = {"ci": "github", "docker": True, "tracker": "mlflow", "features": list(FEATURES)}
+    everything = tree(answers)
+    added = added_by_the_page_about_extending()
+    assert len(added) == 20
+    for name, text in added.items():
+        assert name not in everything
+        assert name.startswith(("src/my_forecast/own/", "tests/own/", "conf/"))
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text, encoding="utf-8")
+    for command in (
+        "ruff format --check .",
+        "ruff check .",
+        "mypy src tests",
+        "pytest -q tests/own",
+    ):
         run(project, sys.executable, "-m", *command.split())
     with closing(sqlite3.connect(project / "sales.db")) as database:
         database.execute("CREATE TABLE sales (day TEXT, shop TEXT, units REAL)")
@@ -132,19 +148,24 @@ def test_what_the_page_about_extending_adds_works(render: Render) -> None:
         rows = [(*line.split(","), shop) for line in lines for shop in ("north", "south")]
         database.executemany("INSERT INTO sales (day, units, shop) VALUES (?, ?, ?)", rows)
         database.commit()
+    printed = ""
     for command in commands(ROOT / "docs/extending.md"):
-        run(project, sys.executable, *shlex.split(command)[1:], *SHORT)
+        words = shlex.split(command)[1:]
+        printed += run(project, sys.executable, *words, *(SHORT if words[0] == "train.py" else []))
+    assert re.search(r"\d+ parameters", printed)
+    assert (project / "maxabs.csv").is_file()
     (notice,) = project.glob("outputs/train/*/*/notice.txt")
     assert "forecasts of 12 steps: MAE" in notice.read_text(encoding="utf-8")
+    scores = [json.loads(path.read_text()) for path in project.glob("outputs/*/*/*/metrics.json")]
+    assert sum("bias" in found["test"]["model"] for found in scores) == 3
 
 
 def test_the_page_about_python_runs(render: Render) -> None:
     project = render()
     run(project, sys.executable, "train.py", *SHORT, "trainer.accelerator=cpu")
-    page = (ROOT / "docs/python.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 5
-    (project / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    code = blocks(ROOT / "docs/python.md", "python")
+    assert len(code) == 5
+    (project / "page.py").write_text("\n".join(code), encoding="utf-8")
     printed = run(project, sys.executable, "page.py")
     assert "2002-01-05" in printed
     assert "(16, 26, 1)" in printed
@@ -164,6 +185,68 @@ def transformer_hours() -> str:
         values = ",".join(str(channel + hour % 24) for channel in range(7))
         lines.append(f"{start + timedelta(hours=hour)},{values}")
     return "\n".join(lines)
+
+
+def test_the_wheel_has_all_files_of_the_package(render: Render, tmp_path: Path) -> None:
+    """Among them py.typed, without which type checkers ignore the package's types."""
+    project = render()
+    run(project, shutil.which("uv") or "uv", "build", "--quiet", "--wheel", f"-o={tmp_path}")
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(ZipFile(wheel).namelist())
+    source = {name.removeprefix("src/") for name in files(project) if name.startswith("src/my")}
+    assert "my_forecast/py.typed" in source
+    assert source <= packed
+
+
+# keeps what root can read and no more, wherever the interpreter is
+READ_ONLY = "-all,+dac_read_search"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root can become another user"
+)
+@pytest.mark.parametrize("uid", [1000, 54321], ids=["mounted", "unknown"])
+def test_any_user_can_work_in_the_container(uid: int, render: Render) -> None:
+    """With the files, permissions and environment of the Dockerfile, if not in its image."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        app, home = Path(folder) / "app", Path(folder) / "home"
+        shutil.copytree(render(docker=True), app)
+        home.mkdir()
+        home.chmod(0o1777)
+        lines = instructions(app)
+        (make,) = [line.removeprefix("RUN ") for line in lines if line.startswith("RUN mkdir")]
+        subprocess.run(["sh", "-c", make], cwd=app, check=True)
+        if uid == 1000:  # a folder of the user, mounted
+            (app / "outputs").chmod(0o755)
+            os.chown(app / "outputs", uid, uid)
+        (variables,) = [line for line in lines if line.startswith("ENV PATH=")]
+        declared = dict(item.split("=") for item in variables.split()[1:])
+        del declared["PATH"]
+        assert declared == {"PYTHONPATH": "/app/src", "HOME": "/tmp", "USER": "app"}
+        declared |= {"PYTHONPATH": str(app / "src"), "HOME": str(home)}
+        command = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        command += [f"--{caps}={READ_ONLY}" for caps in ("inh-caps", "ambient-caps")]
+        command += [f"--bounding-set={READ_ONLY}", sys.executable]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        revision = {"GIT_REVISION": "0a1b2c"}
+        for arguments in (
+            ["train.py", *SHORT, "trainer=cpu", "hydra.run.dir=outputs/train/a/b"],
+            ["predict.py", "run=latest", "output=forecast.csv"],
+            ["predict.py", "run=latest", "output=outputs/forecast.csv"],
+        ):
+            done = subprocess.run(
+                [*command, *arguments],
+                cwd=app,
+                env={**kept, **declared, **revision},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            assert done.returncode == 0, done.stdout
+        assert (app / "forecast.csv").stat().st_uid == uid
+        record = json.loads((app / "outputs/train/a/b/record.json").read_text(encoding="utf-8"))
+        assert record["git"] == {"revision": "0a1b2c", "dirty": False}
 
 
 FAST = ["data=synthetic", "data.n_series=3", "trainer.max_epochs=2", "trainer.accelerator=cpu"]

@@ -2,8 +2,10 @@
 
 import json
 import keyword
+import re
 import sys
 from dataclasses import fields
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,19 @@ from conftest import ROOT, Render, copy, questions
 from copier._user_data import Question
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from rendered import DEFAULT_FEATURES, FEATURES, answers_of, asked, check, choices, metadata
+from packaging.utils import canonicalize_name
+from rendered import (
+    DEFAULT_FEATURES,
+    FEATURES,
+    answers_of,
+    asked,
+    check,
+    choices,
+    installed_with,
+    metadata,
+    requirements,
+    run,
+)
 
 ASKED = [
     "project_name",
@@ -22,6 +36,7 @@ ASKED = [
     "user_name",
     "user_email",
     "license",
+    "copyright_year",
     "python_min",
     "accelerator",
     "torch_index",
@@ -30,6 +45,7 @@ ASKED = [
     "tracker",
     "ci",
     "docker",
+    "editor",
 ]
 TEXTS = ["project_name", "package_name", "description", "user_name", "user_email"]
 NASTY = [
@@ -47,6 +63,7 @@ NASTY = [
     "null",
     "2030-01-01",
 ]
+YAML_VALUES = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 LIKELY = ["aux", "COM1.txt", "class", "json", "torch", "a", "_a", "2fast", "a@b.co", "x.y@z-1.org"]
 TEXT = st.one_of(
     st.text(max_size=70),
@@ -85,7 +102,7 @@ def test_nobody_needs_to_trust_the_template() -> None:
 
 @pytest.mark.parametrize("question", TEXTS)
 @settings(
-    max_examples=8,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -99,7 +116,8 @@ def test_any_text_renders_or_is_refused_with_its_reason(
 ) -> None:
     reason = ""
     try:
-        project = render(**{question: text})
+        # the features hold no answer that is a text
+        project = render(**{question: text}, features=[])
     except ValueError as error:
         reason = str(error)
     if reason:
@@ -108,6 +126,9 @@ def test_any_text_renders_or_is_refused_with_its_reason(
         return
     check(project)
     assert answers_of(project)[question] == text
+    code = sorted((project / "src").rglob("*.py"))
+    for path in code:
+        compile(path.read_bytes(), path, "exec")
     about = metadata(project)["project"]
     author = about["authors"][0]
     written = {
@@ -117,8 +138,24 @@ def test_any_text_renders_or_is_refused_with_its_reason(
         "project_name": (project / "README.md").read_text(encoding="utf-8").split("\n")[0][2:],
     }
     assert written.get(question, text) == text
-    if question == "package_name":
-        assert (project / "src" / text / "config.py").is_file()
+    package = answers_of(project)["package_name"]
+    assert package == text or question != "package_name"
+    modules = [".".join(path.relative_to(project / "src").with_suffix("").parts) for path in code]
+    assert f"{package}.config" in modules
+    # what needs no dependency is imported, under its own name
+    light = [package, f"{package}.errors", f"{package}.own"]
+    assert set(light[1:]) <= {*modules, *(name.removesuffix(".__init__") for name in modules)}
+    run(project, sys.executable, "-c", f"import {', '.join(light)}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["o'brien@example.org", "ada+x@b-c.co.uk", "jos\xe9@example.com", "ada@\u4f8b\u3048.jp"],
+)
+def test_addresses_of_all_kinds_are_accepted(address: str, render: Render) -> None:
+    project = render(user_email=address)
+    check(project)
+    assert metadata(project)["project"]["authors"][0]["email"] == address
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -165,6 +202,16 @@ def test_a_package_name_is_made_of_any_project_name(
         ("package_name", "json"),
         ("package_name", "torch"),
         ("package_name", "tests"),
+        ("package_name", "test"),
+        ("package_name", "test_sales"),
+        ("package_name", "null"),
+        ("package_name", "on"),
+        ("package_name", "dist"),
+        ("package_name", "mlruns"),
+        ("package_name", "yaml"),
+        # the distribution would be called numpy and scikit-learn
+        ("package_name", "numpy_"),
+        ("package_name", "scikit__learn"),
         ("package_name", "aux"),
         ("package_name", "x" * 61),
         ("description", "two\nlines"),
@@ -173,7 +220,12 @@ def test_a_package_name_is_made_of_any_project_name(
         ("user_email", "nobody"),
         ("user_email", "a@b"),
         ("user_email", 'a"b@example.com'),
+        # half of a pair of UTF-16, as a terminal with another encoding hands it over
+        ("description", "\ud83d"),
+        ("user_name", "Ada \udce9"),
+        ("project_name", "\udfff"),
         ("license", "WTFPL"),
+        ("copyright_year", 26),
         ("python_min", "3.9"),
         ("features", ["report", "no_such_feature"]),
     ],
@@ -181,7 +233,7 @@ def test_a_package_name_is_made_of_any_project_name(
 def test_a_bad_answer_is_refused_by_its_name(question: str, value: Any, render: Render) -> None:
     with pytest.raises(ValueError, match=question) as error:
         render(**{question: value})
-    if question not in ("license", "python_min", "features"):
+    if question not in ("license", "copyright_year", "python_min", "features"):
         assert json.dumps(value, ensure_ascii=False) in str(error.value)
 
 
@@ -190,10 +242,47 @@ def test_a_package_name_that_windows_forbids_is_not_made(render: Render) -> None
         render(project_name="con_")
 
 
-def test_every_reserved_name_is_known() -> None:
-    reserved = set(questions()["reserved_names"]["default"].split())
+def reserved_names() -> set[str]:
+    return set(questions()["reserved_names"]["default"].split())
+
+
+def test_words_of_python_and_yaml_and_names_of_the_project_are_reserved(render: Render) -> None:
     public = {name for name in sys.stdlib_module_names if not name.startswith("_")}
-    assert public | {word for word in keyword.kwlist if word.islower()} <= reserved
+    words = {word for word in keyword.kwlist if word.islower()}
+    project = render(features=list(FEATURES), tracker="mlflow")
+    modules = {path.stem for folder in (project, project / "tests") for path in folder.glob("*.py")}
+    # those of tests are refused by their beginning
+    modules = {name for name in modules if not name.startswith("test_")}
+    folders = {path.name for path in project.iterdir() if path.is_dir()}
+    ignored = re.findall(r"^(\w+)/$", (project / ".gitignore").read_text(), re.MULTILINE)
+    named = {name for name in modules | folders | {*ignored} if not name.startswith((".", "_"))}
+    assert len(named) > 10
+    assert public | words | YAML_VALUES | named <= reserved_names()
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("tracker", ["mlflow", "tensorboard"])
+def test_dependencies_are_reserved(tracker: str, render: Render) -> None:
+    """By the names of distributions and of modules, with all that they depend on."""
+    project = render(features=list(FEATURES), tracker=tracker)
+    found = installed_with(requirements(project))
+    modules = {
+        module
+        for module, names in packages_distributions().items()
+        if {canonicalize_name(name) for name in names} & found
+    }
+    names = {name.replace("-", "_") for name in found} | modules
+    valid = {name for name in names if re.fullmatch("[a-z][a-z0-9_]*", name)}
+    assert {"numpy", "sklearn", "scikit_learn", "yaml", "pyyaml", "hydra", "hydra_core"} <= valid
+    assert valid <= reserved_names()
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("name", ["a", "zz_9_", "model_", "my__forecast", "data", "e1", "no_no"])
+def test_a_project_starts_with_any_name_that_is_accepted(name: str, render: Render) -> None:
+    project = render(package_name=name, tracker="mlflow")
+    shown = run(project, sys.executable, "train.py", "--cfg", "job")
+    assert yaml.safe_load(shown)["data"]["_target_"] == f"{name}.data.sources.Co2"
 
 
 def test_the_settings_file_of_copier_prefills_the_author(

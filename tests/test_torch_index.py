@@ -1,8 +1,10 @@
 """`torch_index` decides where uv takes torch from, proven with folders in place of the indexes."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 from conftest import Render, questions
-from rendered import choices, metadata, requirements
+from rendered import choices, metadata, requirements, run
 
 UV = shutil.which("uv") or "uv"
 # what a build of the PyTorch index is called, for each system that has one
@@ -86,6 +88,31 @@ def test_another_index_is_used_on_linux_and_windows_for_torch_alone(
         assert "sys_platform != 'win32'" in marker
     for system in ("linux", "windows", "macos"):
         assert ("+local" in resolved(project, tmp_path, system)) == (system != "macos")
+
+
+def test_a_lock_file_decides_what_nox_installs(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the build of torch, which CI and the image choose themselves."""
+    project = render(torch_index="cu130")
+    lock(project, tmp_path)
+    wheel(tmp_path / "default", "ruff", "0.13.0", "py3-none-any", set())
+    for name in [name for name in os.environ if name.startswith("UV_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", (tmp_path / "default").as_uri())
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    monkeypatch.setenv("UV_NO_CACHE", "true")
+
+    def installed() -> list[str]:
+        run(project, sys.executable, "-m", "nox", "--install-only", "-s", "lint")
+        return run(project, UV, "pip", "freeze", "--python", ".nox/lint").splitlines()
+
+    assert "ruff==0.12" in installed()
+    (path,) = project.glob(".nox/**/locked.txt")
+    locked = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"^torch==(\S+)", locked, re.MULTILINE)) == {"2.13.0", "2.6"}
+    (project / "uv.lock").unlink()
+    assert "ruff==0.13.0" in installed()
 
 
 def resolved(project: Path, tmp_path: Path, system: str) -> str:

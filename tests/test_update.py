@@ -1,20 +1,24 @@
 """What `copier update` promises: it keeps the user's work and brings what is new."""
 
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
-from conftest import ROOT, TAG, Render, copy, git, release, releases
+from conftest import ROOT, TAG, copy, git, modules_of, release, releases
 from copier import VcsRef
 from rendered import (
     DEFAULT_FEATURES,
     FEATURES,
     answers_of,
     dependencies,
+    files,
     metadata,
     run,
     tree,
@@ -25,13 +29,14 @@ ANSWERS: dict[str, Any] = {"docker": True, "project_name": "Sales 2030", "packag
 OWN_FILES = {
     "conf/local/default.yaml": "# @package _global_\nseed: 7\n",
     "conf/experiment/mine.yaml": "# @package _global_\nhorizon: 13\n",
-    "src/sales/hourly_windows.py": (
-        '"""A data set of our own."""\n\nfrom .loading.windows import WindowDataset\n\n\n'
+    "src/sales/own/hourly_windows.py": (
+        '"""A data set of our own."""\n\nfrom ..loading.windows import WindowDataset\n\n\n'
         'class HourlyWindows(WindowDataset):\n    """Windows that start at full hours."""\n'
     ),
-    "tests/test_hourly_windows.py": (
+    "src/sales/own/__init__.py": '"""What we wrote."""\n',
+    "tests/own/test_hourly_windows.py": (
         '"""Tests of our own."""\n\n'
-        "from sales.hourly_windows import HourlyWindows\n\n\n"
+        "from sales.own.hourly_windows import HourlyWindows\n\n\n"
         "def test_it_is_a_data_set() -> None:\n    assert len(HourlyWindows.__mro__) > 1\n"
     ),
     "uv.lock": "version = 1\n",
@@ -68,7 +73,9 @@ NEWS = [
     ("template/conf/experiment/common/etth1.yaml", "# python train.py", "# News.\n# python"),
     ("template/Dockerfile.jinja", "FROM python:3.13-slim", "FROM python:3.13-slim-trixie"),
     ("template/README.md.jinja", "## Develop", "## News\n\n## Develop"),
-    ("template/train.py.jinja", "Only light modules", "News: light modules"),
+    ("template/src/{{ package_name }}/own/__init__.py", '"""Modules', '"""News: modules'),
+    ("template/src/{{ package_name }}/modeling/fit.py", '"""Prepare data', '"""News: prepare data'),
+    ("template/train.py.jinja", "so its imports are", "News: its imports are"),
 ]
 
 
@@ -107,12 +114,19 @@ def own_files(tag: str) -> dict[str, str]:
     """Return files of a user's own, with the imports that are right in a version."""
     if tag == TAG:
         return OWN_FILES
-    return {name: text.replace(".loading.", ".") for name, text in OWN_FILES.items()}
+    old = {
+        name.replace("own/", ""): text.replace("..loading.", ".").replace(".own.", ".")
+        for name, text in OWN_FILES.items()
+    }
+    # releases before that folder
+    del old["src/sales/__init__.py"]
+    return old
 
 
 def work(project: Path, tag: str = TAG) -> None:
     """Do what users do, and commit it."""
     for name, text in own_files(tag).items():
+        (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(text)
     for name, old, new in EDITS:
         edit(project / name, old, new)
@@ -178,7 +192,7 @@ def test_an_update_keeps_the_work_and_brings_the_news(
     assert_clean(project)
     assert_work_is_kept(project, tag)
     assert {"tqdm>=4.67", "rich>=13", "torch>=2.7"} <= dependencies(project)
-    for name in ("README.md", "train.py", "conf/model/tide.yaml"):
+    for name in ("README.md", "train.py", "conf/model/tide.yaml", "src/sales/modeling/fit.py"):
         assert "News" in (project / name).read_text(encoding="utf-8"), name
     for path in (project / "conf/experiment").rglob("*.yaml"):
         assert "News" not in path.read_text(encoding="utf-8"), path
@@ -196,9 +210,9 @@ def test_an_update_without_work_is_a_fresh_render(
     assert_clean(project)
     fresh = start(next_template, tmp_path / "fresh", NEXT)
     # rendered once, then the user's
-    once = ":!conf/experiment"
+    once = ":!conf/experiment", ":!src/sales/own"
     commit(project)
-    trees = [git(folder, "ls-files", "-s", "--", ".", once) for folder in (project, fresh)]
+    trees = [git(folder, "ls-files", "-s", "--", ".", *once) for folder in (project, fresh)]
     assert trees[0] == trees[1]
 
 
@@ -229,17 +243,38 @@ def test_edits_in_moved_files_are_kept_by_git_alone(
         assert "OURS = 1" in git(project, "show", f"HEAD:{name}")
 
 
-def test_every_moved_module_is_named_with_its_new_place(
-    template: Path, render: Render, tmp_path: Path
+# of one-line edits in the modules of a release: how many an update keeps, shows as a conflict, and
+# finds in a file that has moved; the number kept may only rise, the conflicts only fall
+ENGINE_EDITS = {"v0.1.0": (2, 5, 26), "v0.2.0": (1, 9, 45)}
+
+
+@pytest.mark.parametrize("tag", releases())
+def test_edits_of_the_engine_conflict_no_more_often_than_the_page_says(
+    tag: str, tmp_path: Path
 ) -> None:
-    project = render(**ALL_FEATURES, tracker="mlflow")
-    package = project / "src/my_forecast"
-    for tag in releases():
-        old = copy(template, tmp_path / tag, tag) / "src/my_forecast"
-        for path in old.glob("*.py"):
-            if not (package / path.name).exists():
-                new = package / moves()[path.stem]
-                assert new.is_dir() or new.with_suffix(".py").is_file(), new
+    """As `git merge-file` decides, which Copier asks about each file that was edited."""
+    found: dict[str, list[str]] = {"kept": [], "conflict": [], "moved": []}
+    now = modules_of()
+    for module, base in modules_of(tag).items():
+        if module not in now:
+            found["moved"].append(module)
+            continue
+        lines = base.splitlines()
+        number = next(n for n in range(len(lines) // 2, len(lines)) if lines[n].strip())
+        lines[number] += "  # ours"
+        names = "ours", "base", "theirs"
+        for name, text in zip(names, ("\n".join([*lines, ""]), base, now[module]), strict=True):
+            (tmp_path / name).write_text(text, encoding="utf-8", newline="\n")
+        merged = subprocess.run(
+            ["git", "merge-file", "--quiet", "-p", *names], cwd=tmp_path, capture_output=True
+        )
+        found["conflict" if merged.returncode else "kept"].append(module)
+    kept, conflicts, moved = ENGINE_EDITS[tag]
+    assert len(found["kept"]) >= kept, found
+    assert len(found["conflict"]) <= conflicts, found
+    assert len(found["moved"]) <= moved, found
+    row = f"| {tag} | {kept + conflicts + moved} | {kept} | {conflicts} | {moved} |"
+    assert row in (ROOT / "docs/updating.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -290,6 +325,18 @@ def test_an_answer_is_changed_without_an_update(next_template: Path, tmp_path: P
     assert metadata(project)["tool"]["uv"]["index"][0]["url"].endswith("/cu130")
 
 
+def test_the_year_of_the_licence_stays(next_template: Path, tmp_path: Path) -> None:
+    """A project of a version without the question gets the year of its update."""
+    project = start(next_template, tmp_path / "project", TAG, copyright_year=2019)
+    update(project, vcs_ref=NEXT)
+    assert answers_of(project)["copyright_year"] == 2019
+    assert "Copyright (c) 2019 Forecast" in (project / "LICENSE").read_text(encoding="utf-8")
+    old = start(next_template, tmp_path / "old", list(releases())[-1])
+    update(old, vcs_ref=NEXT)
+    assert answers_of(old)["copyright_year"] == date.today().year
+    assert f"(c) {date.today().year} " in (old / "LICENSE").read_text(encoding="utf-8")
+
+
 def test_recopy_gives_up_merges_but_keeps_answers_and_own_files(
     next_template: Path, tmp_path: Path
 ) -> None:
@@ -323,30 +370,66 @@ def test_lines_that_both_changed_are_shown_as_a_conflict(
         git(project, "diff", "--check")
 
 
-def test_an_existing_repository_is_adopted(next_template: Path, tmp_path: Path) -> None:
-    """The steps of docs/adopting.md."""
-    project = tmp_path / "project"
-    kept = {"forecast.py": "import darts\n", "src/sales/features.py": "HOLIDAYS = []\n"}
-    replaced = {"README.md": "Our forecasts.\n", "pyproject.toml": '[project]\nname = "sales"\n'}
-    for name, text in {**kept, **replaced}.items():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text(text)
-    git(project, "init", "--quiet")
-    commit(project)
-    copy(next_template, project, TAG, **ANSWERS)
-    assert set(git(project, "diff", "--name-only").split()) == set(replaced)
-    with (project / "README.md").open("a", encoding="utf-8") as readme:
-        readme.write(git(project, "show", "HEAD:README.md"))
-    edit(project / "pyproject.toml", "what you add.\n", 'what you add.\n  "holidays>=0.50",\n')
-    commit(project)
+def dirty(project: Path, template: Path) -> str:
+    edit(project / "README.md", "#", "# Our")
+    return TAG
 
-    update(project, vcs_ref=NEXT)
-    assert_clean(project)
-    for name, text in kept.items():
-        assert (project / name).read_text() == text
-    assert "Our forecasts." in (project / "README.md").read_text(encoding="utf-8")
-    assert "## News" in (project / "README.md").read_text(encoding="utf-8")
-    assert {"holidays>=0.50", "tqdm>=4.67"} <= dependencies(project)
+
+def not_in_git(project: Path, template: Path) -> str:
+    shutil.rmtree(project / ".git")
+    return TAG
+
+
+def without_answers(project: Path, template: Path) -> str:
+    (project / ".copier-answers.yml").unlink()
+    commit(project)
+    return TAG
+
+
+def relative(project: Path, template: Path) -> str:
+    edit(project / ".copier-answers.yml", f"_src_path: {template}", "_src_path: ../template")
+    commit(project)
+    return TAG
+
+
+def shallow(project: Path, template: Path) -> str:
+    clone = project.parent / "shallow"
+    git(project, "clone", "--quiet", "--depth=1", template.as_uri(), str(clone))
+    git(clone, "tag", "--force", NEXT)
+    edit(project / ".copier-answers.yml", f"_src_path: {template}", f"_src_path: {clone}")
+    commit(project)
+    return NEXT
+
+
+def older(project: Path, template: Path) -> str:
+    return next(iter(releases()))
+
+
+@pytest.mark.parametrize(
+    ("message", "prepare"),
+    [
+        ("Destination repository is dirty", dirty),
+        ("Updating is only supported in git-tracked subprojects.", not_in_git),
+        ("Template not found", without_answers),
+        ("Local template must be a directory.", relative),
+        ("Unknown revision", shallow),
+        ("You are downgrading", older),
+    ],
+)
+def test_the_page_explains_why_an_update_stops(
+    message: str,
+    prepare: Callable[[Path, Path], str],
+    next_template: Path,
+    tmp_path: Path,
+) -> None:
+    project = start(next_template, tmp_path / "project", TAG)
+    wanted = prepare(project, next_template)
+    before = files(project)
+    with pytest.raises((copier.errors.UserMessageError, TypeError, ValueError)) as stopped:
+        update(project, vcs_ref=wanted)
+    assert message in str(stopped.value)
+    assert f"| `{message}` |" in (ROOT / "docs/updating.md").read_text(encoding="utf-8")
+    assert files(project) == before
 
 
 @pytest.mark.run

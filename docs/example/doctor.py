@@ -1,6 +1,6 @@
 """Show how this machine would train, and why: `python doctor.py`.
 
-Only light modules are imported at the top, for spawned DataLoader workers import this file again.
+Spawned DataLoader workers import this file again, so its imports are light.
 """
 
 import hydra

@@ -1,6 +1,6 @@
 """Backtest a finished run: `python evaluate.py run=latest`.
 
-Only light modules are imported at the top, for spawned DataLoader workers import this file again.
+Spawned DataLoader workers import this file again, so its imports are light.
 """
 
 import hydra

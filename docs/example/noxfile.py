@@ -1,4 +1,7 @@
-"""Checks of this project: `nox` runs lint, types and tests, `nox -s tests` one of them."""
+"""Checks: `nox` runs lint, types and tests, `nox -s tests` one of them."""
+
+import re
+from pathlib import Path
 
 import nox
 
@@ -13,10 +16,25 @@ def groups(*names: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, *names))
 
 
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install requirements, in the versions of uv.lock if there is one."""
+    if Path("uv.lock").exists():
+        locked = Path(session.create_tmp()) / "locked.txt"
+        export = ["uv", "export", "--quiet", "--frozen", "--all-groups"]
+        export += ["--no-emit-project", "--no-hashes"]
+        export += ["--output-file", str(locked)]
+        session.run_install(*export, external=True)
+        # any build of the locked PyTorch will do: 2.13.0+cu130 becomes 2.13.0
+        versions = re.sub(r"\+\w+", "", locked.read_text(encoding="utf-8"))
+        locked.write_text(versions, encoding="utf-8")
+        requirements = (*requirements, "--constraint", str(locked))
+    session.install(*requirements)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check format and lint rules; `nox -s lint -- --fix` repairs what can be repaired."""
-    session.install(*groups("lint"))
+    """Check format and lint rules; `nox -s lint -- --fix` repairs files."""
+    install(session, *groups("lint"))
     fix = "--fix" in session.posargs
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
@@ -25,14 +43,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types."""
-    session.install("-e", ".", *groups("lint"))
-    session.run("mypy", "src")
+    install(session, "-e", ".", *groups("lint", "test"))
+    session.run("mypy", "src", "tests")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments after `--` go to pytest."""
-    session.install("-e", ".", *groups("test"))
+    install(session, "-e", ".", *groups("test"))
     session.run("pytest", *session.posargs)
 
 
@@ -41,3 +59,12 @@ def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions that pyproject.toml allows."""
     session.install("-e", ".", *groups("test"), "--resolution=lowest-direct")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(venv_backend="uv")
+def sbom(session: nox.Session) -> None:
+    """Write sbom.json (CycloneDX): what an installed project consists of."""
+    install(session, "-e", ".")
+    tool = ("uvx", "--from", "cyclonedx-bom>=7", "cyclonedx-py", "environment")
+    output = ("--pyproject", "pyproject.toml", "--output-file", "sbom.json")
+    session.run(*tool, *output, session.virtualenv.location)

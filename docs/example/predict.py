@@ -1,6 +1,6 @@
-"""Forecast beyond the data: `python predict.py run=latest horizon=26 output=forecast.csv`.
+"""Forecast: `python predict.py run=latest horizon=26 output=forecast.csv`.
 
-Only light modules are imported at the top, for spawned DataLoader workers import this file again.
+Spawned DataLoader workers import this file again, so its imports are light.
 """
 
 import hydra

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# a busy machine makes no test fail
-settings.register_profile("engine", deadline=None)
+# neither a busy machine nor chance makes a test fail
+settings.register_profile("engine", deadline=None, derandomize=True)
 settings.load_profile("engine")
 
 if find_spec("darts") is not None:

@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from darts import TimeSeries
+from darts.utils.data import (
+    ShiftedTorchTrainingDataset,
+    TorchTrainingDataset,
+    TorchTrainingSample,
+)
 from my_forecast.config import TrainConfig
 from my_forecast.data import Storage, load_data
+from my_forecast.data.scaling import ScalerKind
 from my_forecast.data.sources import Co2
 from my_forecast.errors import UserError
 from my_forecast.evaluation.backtest import Backtest, backtest
 from my_forecast.evaluation.inference import Forecasts
 from my_forecast.evaluation.results import RunResults
 from my_forecast.loading.hardware import Hardware
+from my_forecast.run import load_run
 
 from engine.project import FAST, Finished
 from engine.series import COMMON, synthetic
@@ -185,3 +193,161 @@ def test_doctor_may_measure_something_else(run: Run) -> None:
     own = node("measure", "look")
     assert run("doctor", "horizon=7", "trainer.accelerator=cpu", *own).code == 0
     assert received == [(7, "cpu")]
+
+
+def bias(truth: TimeSeries, forecast: TimeSeries, component_reduction: Any = np.nanmean) -> Any:
+    errors = (forecast.values() - truth.values()).mean(axis=0)
+    return errors if component_reduction is None else component_reduction(errors)
+
+
+def averaged(truth: TimeSeries, forecast: TimeSeries, component_reduction: Any = None) -> float:
+    return 0.0
+
+
+def broken(truth: TimeSeries, forecast: TimeSeries, component_reduction: Any = None) -> float:
+    raise RuntimeError("out of luck")
+
+
+def mae(truth: TimeSeries, forecast: TimeSeries, component_reduction: Any = None) -> Any:
+    return bias(truth, forecast, component_reduction)
+
+
+def test_a_metric_of_a_users_own_is_one_like_any_other(run: Run, workdir: Path) -> None:
+    own = f"metrics=[{__name__}.bias,mae]"
+    assert (
+        run(
+            "train",
+            *FAST,
+            own,
+            *node("after_run.mine", "remember", "+after_run.mine.mark=1"),
+            "hydra.run.dir=run",
+        ).code
+        == 0
+    )
+    [(results, *_)] = received
+    errors = -results.backtest.errors("model")
+    found = scores(workdir / "run")["test"]
+    assert found["model"]["bias"] == pytest.approx(errors.mean())
+    assert found["baseline"].keys() == {"bias", "mae"}
+    by_step = pd.read_csv(workdir / "run" / "metrics_by_step.csv")
+    np.testing.assert_allclose(by_step["model_bias"], errors.mean(axis=(0, 2)))
+    by_series = pd.read_csv(workdir / "run" / "metrics_by_series.csv")
+    counts = results.backtest.windows
+    parts = np.split(errors, np.cumsum(counts)[:-1])
+    np.testing.assert_allclose(by_series["model_bias"], [part.mean() for part in parts])
+    assert "BIAS" in (workdir / "run" / "report.html").read_text(encoding="utf-8")
+
+    # by another command, with the metrics of the run and with some of its own
+    for overrides in [], [f"metrics=[{__name__}.bias]"]:
+        folder = f"again{len(overrides)}"
+        evaluated = run("evaluate", "run=run", f"hydra.run.dir={folder}", *overrides)
+        assert evaluated.code == 0, evaluated.out
+        assert scores(workdir / folder)["test"]["model"]["bias"] == found["model"]["bias"]
+        assert (workdir / folder / "metrics_by_step.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "reason"),
+    [
+        ("maee", "Did you mean mae?"),
+        ("no_such_module.bias", "No module named 'no_such_module'"),
+        (f"{__name__}.no_such", f"{__name__}.no_such fails: "),
+        (f"{__name__}.received", f"{__name__}.received fails: "),
+        (f"{__name__}.averaged", "shape () for two components, not (2,)"),
+        (f"{__name__}.broken", f"{__name__}.broken fails: out of luck"),
+        (f"{__name__}.mae", "the name mae is taken"),
+        ("own.metrics.skill", "the name skill is taken"),
+        (f"{__name__}.bias,other.bias", "two metrics with the name bias"),
+    ],
+)
+def test_a_wrong_metric_is_refused_before_the_training(
+    metrics: str, reason: str, run: Run, workdir: Path
+) -> None:
+    refused = run("train", *FAST, f"metrics=[{metrics}]", "hydra.run.dir=run")
+    assert refused.code == 1
+    [line] = [line for line in refused.out.splitlines() if "metrics: " in line]
+    assert reason in line
+    assert not (workdir / "run" / "config.yaml").exists()
+
+
+# leaves the mean where it is
+by_maximum = ScalerKind(lambda values: (0.0, np.abs(values).max(axis=-2)))
+
+
+def test_a_scaler_of_a_users_own_is_saved_by_its_name(
+    run: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = run("train", *FAST, f"data.scaler={__name__}.by_maximum", "hydra.run.dir=run")
+    assert finished.code == 0, finished.out
+    loaded = load_run("run")
+    targets = loaded.scalers.targets
+    assert targets is not None
+    assert targets.kind == f"{__name__}.by_maximum"
+    assert (targets.center == 0).all()
+    data, split = loaded.split(loaded.load_data(5), 5)
+    for numbers, values in split.train(data.targets).batches():
+        np.testing.assert_allclose(targets.scale[numbers], np.abs(values).max(axis=1))
+    assert run("predict", "run=run", "output=f.csv").code == 0
+    # a run that names code which conf/ does not is not loaded
+    monkeypatch.setattr("my_forecast.run_config.CONF", [])
+    with pytest.raises(UserError, match=r"data\.scaler: the run names"):
+        load_run("run")
+
+
+@pytest.mark.parametrize(
+    ("scaler", "reason"),
+    [
+        ("maxabs", "standard, minmax"),
+        (f"{__name__}.no_such", "cannot be imported"),
+        (f"{__name__}.received", "must be a ScalerKind"),
+    ],
+)
+def test_a_wrong_scaler_is_refused(scaler: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        synthetic(scaler=scaler)
+
+
+class Reversed(ShiftedTorchTrainingDataset):
+    """The training windows with the opposite sign."""
+
+    def __init__(self, windows: TorchTrainingDataset) -> None:
+        """Keep the windows."""
+        TorchTrainingDataset.__init__(self)
+        self.windows, self.shift = windows, windows.shift
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        received.append("length")
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> TorchTrainingSample:
+        """Return a window."""
+        sample: TorchTrainingSample = self.windows[index]
+        return replace(sample, past_target=-sample.past_target, future_target=-sample.future_target)
+
+
+def test_windows_of_a_users_own_are_trained_on(run: Run, workdir: Path) -> None:
+    """By every model: RNNModel asks for a dataset of a certain class."""
+    own = node("windows", "Reversed")
+    for number, more in enumerate(([], ["model=rnn", "model.training_length=16"])):
+        folder = f"hydra.run.dir=run{number}"
+        finished = run("train", *FAST, "trainer.max_epochs=1", *more, *own, folder)
+        assert finished.code == 0, finished.out
+        assert "length" in received
+        received.clear()
+        assert run("evaluate", f"run=run{number}", f"hydra.run.dir=again{number}").code == 0
+        assert (
+            scores(workdir / f"again{number}")["test"] == scores(workdir / f"run{number}")["test"]
+        )
+        assert not received
+
+
+def none_at_all(windows: TorchTrainingDataset) -> None:
+    return None
+
+
+def test_windows_that_darts_cannot_train_on_are_refused(run: Run) -> None:
+    refused = run("train", *FAST, *node("windows", "none_at_all"))
+    assert refused.code == 1
+    assert "windows: " in refused.out
+    assert "must return a TorchTrainingDataset" in refused.out

@@ -1,11 +1,14 @@
 """Data files that cannot be used: all problems are reported, with places and remedies."""
 
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from my_forecast.data import DataError, load_data
 from my_forecast.data.files import CsvFiles, FileSource, ParquetFiles
@@ -44,6 +47,12 @@ class Facts:
     count: int = 0
     places: list[str] = field(default_factory=list)
     series: dict[str, int] = field(default_factory=dict)
+
+
+def few_rows(places: list[str], series: dict[str, int]) -> Facts:
+    """Return the problem of series with one or two rows."""
+    what, remedy = "too few rows for a time series", "Add rows (at least 3)"
+    return Facts("", what, remedy, places=places, series=series)
 
 
 # a CSV file, changes of the settings, and all problems, or words of the message
@@ -128,8 +137,8 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
     ),
     "another separator": (
         DAYS.replace(",", ";"),
-        {},
-        [Facts("", "no columns 'ds', 'y'", "data.separator=';'")],
+        {"separator": ","},
+        [Facts("", "no columns 'ds', 'y'", "The columns are 'ds;y'")],
     ),
     "no target column": (
         DAYS,
@@ -185,15 +194,15 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
         ],
     ),
     "text in a covariate": (
-        "ds,y,x\n1,1,yes\n2,2,no\n3,3,no\n",
+        "ds,y,x\n1,1,yes\n2,2,no\n3,3,2\n",
         {"past_covariates_columns": ["x"]},
         [
             Facts(
                 "column 'x'",
                 "non-numeric value",
                 "data.decimal",
-                count=3,
-                places=["line 2: 'yes'", "line 3: 'no'", "line 4: 'no'"],
+                count=2,
+                places=["line 2: 'yes'", "line 3: 'no'"],
             )
         ],
     ),
@@ -454,13 +463,7 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
                 ],
                 series={"a": 1, "b": 1},
             ),
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["1 row"],
-                series={"c": 1},
-            ),
+            few_rows(["1 row"], {"c": 1}),
         ],
     ),
     "a missing number": (
@@ -539,28 +542,17 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
     "one row": (
         "ds,y\n2024-01-01,1\n",
         {},
-        [
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["1 row"],
-                series={"data": 1},
-            )
-        ],
+        [few_rows(["1 row"], {"data": 1})],
     ),
     "short series": (
         LONG + "c,2024-01-01,1\nd,2024-01-01,1\nd,2024-01-02,1\n",
         {},
-        [
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["1 row", "2 rows"],
-                series={"c": 1, "d": 1},
-            )
-        ],
+        [few_rows(["1 row", "2 rows"], {"c": 1, "d": 1})],
+    ),
+    "two rows, one of them between the steps": (
+        "unique_id,ds,y,z\na,2024-05-01,1,1\na,2024-06-01,1,1\nb,2024-02-01,1,\nb,2024-03-01,1,1\n",
+        {"target_columns": ["y", "z"]},
+        [few_rows(["2 rows", "2 rows"], {"a": 1, "b": 1})],
     ),
     "a row of no series": (
         LONG.replace("a,2024-01-02", " ,2024-01-02"),
@@ -768,13 +760,7 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
                 places=["2024-01-03 to 2024-01-05 instead of 1 day"],
                 series={"c": 1},
             ),
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["1 row"],
-                series={"e": 1},
-            ),
+            few_rows(["1 row"], {"e": 1}),
             Facts(
                 "column 'y'",
                 "non-numeric value",
@@ -852,15 +838,7 @@ PARQUET: dict[str, tuple[dict[str, Any], dict[str, Any], list[Facts]]] = {
     "rows of a series that are not together": (
         {"unique_id": ["a", "b", "a"]},
         {},
-        [
-            Facts(
-                "",
-                "too few rows for a time series",
-                "Add rows (at least 3)",
-                places=["2 rows", "1 row"],
-                series={"a": 1, "b": 1},
-            )
-        ],
+        [few_rows(["2 rows", "1 row"], {"a": 1, "b": 1})],
     ),
     "a row of no series": (
         {"unique_id": ["a", "a", None]},
@@ -919,6 +897,19 @@ def test_a_broken_csv_file_is_refused(case: str, workdir: Path) -> None:
     refused(CsvFiles(**FILES | changes), expected)
 
 
+def test_series_of_few_rows_may_be_dropped(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of one row and of two, on the steps of the others and between them."""
+    Path("data.csv").write_text(LONG + "c,2024-01-01,1\nd,2024-01-01T07:00,1\nd,2024-01-05,\n")
+    panel = load_data(CsvFiles(**FILES, short_series="drop"))
+    assert panel.names == ["a", "b"]
+    assert [len(series) for series in panel.to_series()] == [3, 3]
+    assert "Dropped series of fewer than 3 rows: c, d." in caplog.text
+    # not if nothing is left
+    Path("data.csv").write_text("ds,y\n2024-01-01,1\n")
+    with pytest.raises(DataError, match="too few rows for a time series"):
+        load_data(CsvFiles(**FILES, short_series="drop"))
+
+
 @pytest.mark.parametrize("case", PARQUET)
 def test_a_broken_parquet_file_is_refused(case: str, workdir: Path) -> None:
     columns, changes, expected = PARQUET[case]
@@ -926,6 +917,113 @@ def test_a_broken_parquet_file_is_refused(case: str, workdir: Path) -> None:
     frame.to_parquet("data.parquet", index=False)
     Path("data.csv").write_text(DAYS)
     refused(ParquetFiles(**FILES | {"path": "data.parquet"} | changes), expected)
+
+
+def saved(frame: pl.DataFrame, kind: str) -> type[FileSource]:
+    """Write ``data.csv`` or ``data.parquet``, and return the source that reads it."""
+    if kind == "csv":
+        frame.write_csv("data.csv")
+        return CsvFiles
+    frame.write_parquet("data.parquet")
+    return ParquetFiles
+
+
+def wide(count: int) -> pl.DataFrame:
+    """Return ten rows of many columns."""
+    return pl.DataFrame({"ds": range(10)} | {f"y{number}": range(10) for number in range(count)})
+
+
+@pytest.mark.parametrize("bad", [0, 1], ids=["whole", "broken"])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_ten_thousand_columns(kind: str, bad: int, workdir: Path) -> None:
+    """They are read as they are, or the report lists those that are wrong, and ends."""
+    frame = wide(10_000)
+    if bad:
+        frame = frame.with_columns(pl.lit("x").alias("y7"), pl.lit("x").alias("y9999"))
+    source = saved(frame, kind)
+    fields = {"path": f"data.{kind}", "target_columns": frame.columns[1:]}
+    begin = time.process_time()
+    if bad:
+        with pytest.raises(DataError) as refused:
+            load_data(source(**FILES | fields))
+        subjects = [problem.subject for problem in refused.value.problems]
+        assert subjects == ["column 'y7'", "column 'y9999'"]
+    else:
+        panel = load_data(source(**FILES | fields))
+        assert panel.targets.components == frame.columns[1:]
+        assert (panel.targets.values == np.arange(10)[:, None]).all()
+    assert time.process_time() - begin < 60
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_that_is_absent_from_ten_thousand(kind: str, workdir: Path) -> None:
+    source = saved(wide(10_000), kind)
+    with pytest.raises(DataError, match="no column 'y'") as refused:
+        load_data(source(**FILES | {"path": f"data.{kind}"}))
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_damaged_page_of_a_parquet_file_is_refused(workdir: Path) -> None:
+    """The end of the file, which lists its columns, is whole."""
+    frame = pl.DataFrame({"ds": range(50_000), "y": np.random.default_rng(0).random(50_000)})
+    frame.write_parquet("data.parquet", compression="zstd", row_group_size=10_000)
+    content = Path("data.parquet").read_bytes()
+    for place in (4, len(content) // 2):
+        damaged = content[:place] + bytes(1000) + content[place + 1000 :]
+        Path("data.parquet").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"not readable as Parquet|data\.parquet' is damaged"):
+            load_data(ParquetFiles(**FILES | {"path": "data.parquet"}))
+
+
+@pytest.mark.parametrize("length", [1, 100, 100_000])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_csv_file_of_random_bytes_is_refused(length: int, seed: int, workdir: Path) -> None:
+    Path("data.csv").write_bytes(np.random.default_rng(seed).bytes(length))
+    for encoding in ("auto", "cp1252"):
+        with pytest.raises(DataError) as refused:
+            load_data(CsvFiles(**FILES | {"encoding": encoding}))
+        assert len(str(refused.value)) < 5000
+
+
+NAMES = ['say "yes"', "two\nlines", '"', "'", 'a"\r\n,b']
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_quotes_and_line_ends_in_the_name_of_a_column(kind: str, name: str, workdir: Path) -> None:
+    """The column is read by its name, and a problem of it stays in one line."""
+    fields = FILES | {"path": f"data.{kind}", "target_columns": [name]}
+    for last in (8.0, float("inf")):
+        frame = pl.DataFrame({"ds": [1, 2, 3, 4], name: [1.0, 2.0, 4.0, last]})
+        source = saved(frame, kind)
+        if last == 8:
+            panel = load_data(source(**fields))
+            assert panel.targets.components == [name]
+            assert panel.targets.values[:, 0].tolist() == [1, 2, 4, 8]
+            continue
+        with pytest.raises(DataError, match="1 infinite value") as refused:
+            load_data(source(**fields))
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("first", "usable"),
+    [("0001-01-01", True), ("8999-12-29", True), ("9999-12-28", False)],
+)
+def test_the_first_and_the_last_years(kind: str, first: str, usable: bool, workdir: Path) -> None:
+    """Dates of year 1 are as usable as others; those of year 9999 leave no room for a forecast."""
+    days = np.datetime64(first, "D") + np.arange(4)
+    frame = pl.DataFrame({"ds": days.astype("M8[us]"), "y": [1.0, 2.0, 4.0, 8.0]})
+    source = saved(frame, kind)
+    fields = FILES | {"path": f"data.{kind}"}
+    if usable:
+        panel = load_data(source(**fields))
+        assert (panel.times.to_numpy().astype("M8[D]") == days).all()
+        assert panel.targets.values[:, 0].tolist() == [1, 2, 4, 8]
+    else:
+        with pytest.raises(DataError, match=r"4 out-of-range times .*Years are from 1 to 9000"):
+            load_data(source(**fields))
 
 
 @pytest.mark.parametrize(
@@ -1010,7 +1108,7 @@ def test_no_file_in_a_folder(workdir: Path) -> None:
             "2024-01-09 instead of 1 day; series a: 1, b: 1). Set data.frequency (D, h, W-SUN, MS "
             "...) to insert the missing times as gaps.\n"
             "- too few rows for a time series in 1 series (c: 1 row). Add rows (at least 3), or "
-            "remove the series.",
+            "remove the series (data.short_series=drop).",
         ),
     ],
 )

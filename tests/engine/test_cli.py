@@ -1,20 +1,23 @@
 """The command line: help, errors as short messages, folders of runs."""
 
+import os
 import re
 import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import copy
+from conftest import copy, git
 from hydra.core.global_hydra import GlobalHydra
 from my_forecast import cli
 from my_forecast.cli import run_dir
 from my_forecast.config import TrainConfig, check_config
 from my_forecast.errors import UserError
 from my_forecast.runs.folder import write_config
+from my_forecast.runs.record import git_state
 from omegaconf import DictConfig
 
 from engine.project import FAST, PROJECT, Finished
@@ -52,8 +55,18 @@ def test_help_needs_no_heavy_imports(name: str, arguments: list[str]) -> None:
     ("name", "overrides", "message"),
     [
         ("train", ["nonsense=1"], "Could not override 'nonsense'"),
-        ("train", ["dataloader.num_worker=1"], "Could not override 'dataloader.num_worker'"),
+        (
+            "train",
+            ["dataloader.num_worker=1"],
+            "num_worker: unknown .* mean dataloader.num_workers",
+        ),
+        ("train", ["trainer.epochs=3"], "trainer.epochs: .* Did you mean trainer.max_epochs"),
+        ("train", ["model.hidden=3"], "model.hidden: .* Did you mean model.hidden_size"),
+        ("evaluate", ["run=.", "strid=3"], "strid: unknown key. Did you mean stride"),
+        ("train", ["model.num_stacks=2"], "model.num_stacks belongs to .*model=nhits"),
         ("train", ["model=nonsense"], "Could not find 'model/nonsense'.*dlinear"),
+        ("train", ["data.path=st\xe4dte.csv"], "Write \"data.path='st\xe4dte.csv'\""),
+        ("train", ["data.path=a(1).csv"], r"Write \"data.path='a\(1\).csv'\""),
         ("train", ["model=3"], "Config group override must be a string or a list"),
         ("train", ["horizon=soon"], "horizon: 'soon' must be a whole number"),
         ("train", ["horizon=0"], "horizon: 0 must be at least 1"),
@@ -142,6 +155,22 @@ def test_bad_input_ends_in_a_short_message(
     assert re.search(message, error[0]), printed
     assert len(error) <= 2, printed
     assert (workdir / "old.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "corrected"),
+    [
+        (["trainer.epochs=3", "seed=1"], "trainer.max_epochs=3 seed=1"),
+        (["data.path=a b.parquet"], "data=parquet 'data.path=a b.parquet'"),
+        (["data=csv", "data.target_column=[a,b]"], "data=csv 'data.target_columns=[a,b]'"),
+    ],
+)
+def test_the_message_about_an_unknown_key_has_the_corrected_command(
+    overrides: list[str], corrected: str, run: Run
+) -> None:
+    finished = run("train", *overrides)
+    last = (finished.out + finished.err).strip().splitlines()[-1]
+    assert re.fullmatch(rf"Try: python \S*train.py {re.escape(corrected)}", last)
 
 
 def finished_run(folder: Path, config: Config) -> None:
@@ -274,3 +303,72 @@ def test_the_folder_of_a_run_is_new_unless_it_is_resumed(workdir: Path) -> None:
     (workdir / "killed").mkdir()
     (workdir / "killed" / "config.yaml").write_text("{}")
     assert run_dir("killed", "new") == "killed"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "shown"),
+    [("cp1252", "emoji\N{ROCKET}", r"emoji\U0001f680"), ("cp936", "K\xf6ln", r"K\xf6ln")],
+)
+def test_names_that_the_terminal_cannot_show_are_escaped(
+    encoding: str, name: str, shown: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "sales.csv"
+    days = [date(2026, 1, 1) + timedelta(day) for day in range(90)]
+    rows = [f"{day},{day.day % 7},{series}\n" for series in (name, "b") for day in days]
+    data.write_text("ds,y,unique_id\n" + "".join(rows), encoding="utf-8")
+    source = ["data=csv", f"data.path={data}", "data.time_column=ds", "data.target_columns=[y]"]
+    small = [item for item in FAST if not item.startswith("data")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+
+    def printed(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True
+        )
+        text = done.stdout.decode(encoding) + done.stderr.decode(encoding)
+        assert done.returncode == 0, text
+        return text
+
+    printed(str(PROJECT / "train.py"), *small, *source, "hydra.run.dir=run")
+    assert shown in printed(str(PROJECT / "evaluate.py"), "run=run", "stride=1")
+    compared = printed("-m", "my_forecast.compare", "run", "--sort=mae")
+    assert "mae" in compared
+    printed(str(PROJECT / "predict.py"), "run=run", "output=forecast.csv")
+    assert name in (tmp_path / "forecast.csv").read_text(encoding="utf-8")
+
+
+def test_names_of_files_in_git_may_be_in_any_encoding(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "config", "core.quotepath", "false")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "empty")
+    (tmp_path / "\u9500\u552e\u6570\u636e.csv").touch()
+    code = (
+        "import sys; from pathlib import Path; from my_forecast.runs.record import git_state; "
+        "print(git_state(Path(sys.argv[1])))"
+    )
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(
+        command, env={**os.environ, **plain}, capture_output=True, text=True, check=True
+    )
+    revision = git(tmp_path, "rev-parse", "HEAD").strip()
+    assert done.stdout.strip() == str({"revision": revision, "dirty": True})
+
+
+@pytest.mark.parametrize(
+    ("named", "state"),
+    [
+        ("", None),
+        ("0a1b2c", {"revision": "0a1b2c", "dirty": False}),
+        ("0a1b2c-dirty", {"revision": "0a1b2c", "dirty": True}),
+    ],
+)
+def test_an_image_names_the_revision_that_it_was_built_from(
+    named: str, state: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_REVISION", named)
+    assert git_state(tmp_path) == state
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "empty")
+    found = git_state(tmp_path)
+    assert found is not None
+    assert found["revision"] == git(tmp_path, "rev-parse", "HEAD").strip()

@@ -83,7 +83,7 @@ def test_train_prints_the_metrics_and_the_folder(trained: str, python: Offline) 
 
 def test_evaluate_repeats_the_metrics_of_the_training(trained: str, python: Offline) -> None:
     printed = python("evaluate.py", "run=latest", "accelerator=cpu")
-    table = re.compile(r"^(?:model|seasonal|skill).*$", re.MULTILINE)
+    table = re.compile(r"^(?:model|seasonal|skill)(?!.*validation).*$", re.MULTILINE)
     assert table.findall(printed) == table.findall(trained)
     folder = python.saved_in(printed)
     steps = pd.read_csv(folder / "metrics_by_step.csv")
@@ -91,6 +91,24 @@ def test_evaluate_repeats_the_metrics_of_the_training(trained: str, python: Offl
     scores = json.loads((folder / "metrics.json").read_text())
     assert steps["model_mae"].mean() == pytest.approx(scores["test"]["model"]["mae"])
     assert (folder / "metrics_by_step.png").stat().st_size > 0
+
+
+def test_series_that_end_early_are_named_and_forecasts_replaced(run: Run, workdir: Path) -> None:
+    """One of two series ends five days before the other."""
+    rows = [
+        f"{name},{day},{day % 7}" for name, days in (("a", 60), ("b", 55)) for day in range(days)
+    ]
+    (workdir / "long.csv").write_text("\n".join(["unique_id,ds,y", *rows]))
+    for together, first in ((False, 55), (True, 60)):
+        options = [f"data.end_together={together}", "data.fill=zero"]
+        assert run("train", *LONG_FILE, *options).code == 0
+        done = run("predict", "run=latest", "output=f.csv", "overwrite=true")
+        assert done.code == 0, done.out + done.err
+        table = pd.read_csv("f.csv").groupby("series")["time"].first()
+        assert table.to_dict() == {"a": 60, "b": first}
+        said = "1 of 2 series end before 59, the first of them at 54" in done.out + done.err
+        assert said != together
+    assert run("predict", "run=latest", "output=f.csv").code == 1
 
 
 @pytest.mark.usefixtures("trained")
@@ -158,7 +176,28 @@ def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir:
     write_long_file(workdir / "other.csv", "bc", 70)
     finished = run("evaluate", "run=latest", "data_path=other.csv")
     assert finished.code == 1
-    assert "Missing: 1 ['a']; new: 1 ['c']" in finished.out + finished.err
+    printed = finished.out + finished.err
+    assert "no scaler for 1 series of the data: c." in printed
+    assert "data.scaler_fit=global" in printed
+
+
+def test_some_of_the_series_of_a_run_are_forecast_as_all_of_them(run: Run, workdir: Path) -> None:
+    write_long_file(workdir / "long.csv", "abc", 60)
+    for fit in ("series", "global"):
+        assert run("train", *LONG_FILE, f"data.scaler_fit={fit}").code == 0
+        assert run("predict", "run=latest", f"output={fit}.csv").code == 0
+        write_long_file(workdir / "some.csv", "ca", 60)
+        done = run("predict", "run=latest", f"output={fit}_some.csv", "data_path=some.csv")
+        assert done.code == 0, done.out + done.err
+        assert ("The data lacks 1 of 3 series: b." in done.out + done.err) == (fit == "series")
+        every = pd.read_csv(f"{fit}.csv").set_index(["series", "time"])["y"]
+        some = pd.read_csv(f"{fit}_some.csv").set_index(["series", "time"])["y"]
+        assert len(some) == 6
+        np.testing.assert_allclose(some, every[some.index], rtol=1e-5)
+    # with one scaler for all series, new ones as well
+    write_long_file(workdir / "new.csv", "az", 60)
+    assert run("predict", "run=latest", "output=z.csv", "data_path=new.csv").code == 0
+    assert set(pd.read_csv("z.csv")["series"]) == {"a", "z"}
 
 
 def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) -> None:
@@ -169,9 +208,11 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
     assert set(scores) == {"mql", "coverage_80", "width_80"}
     assert 0 <= scores["coverage_80"] <= 1
     finished = run("evaluate", "run=latest", "accelerator=cpu")
-    assert re.search(r"^quantiles: mql .*coverage_80 [01]", finished.out, re.MULTILINE)
+    assert re.search(
+        r"^quantiles: mql .*coverage_80 \d+\.\d%, width_80 \d", finished.out, re.MULTILINE
+    )
     evaluated = json.loads(next(workdir.glob("outputs/evaluate/*/*/metrics.json")).read_text())
-    assert evaluated == trained
+    assert evaluated == {key: trained[key] for key in trained if key != "validation"}
     # farther than the model predicts at once: from samples, which repeat
     tables = []
     for number, horizon in enumerate([3, 5, 5]):
@@ -253,7 +294,9 @@ def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> Non
     write_long_file(workdir / "long.csv", "ab", 60)
     assert run("train", *LONG_FILE).code == 0
     finished = run("evaluate", "run=latest", "intervals=conformal")
-    assert re.search(r"^quantiles: mql .*coverage_80 [01]", finished.out, re.MULTILINE)
+    assert re.search(
+        r"^quantiles: mql .*coverage_80 \d+\.\d%, width_80 \d", finished.out, re.MULTILINE
+    )
     assert run("predict", "run=latest", "output=f.csv", "intervals=conformal").code == 0
     assert run("predict", "run=latest", "output=g.csv").code == 0
     table, point = pd.read_csv(workdir / "f.csv"), pd.read_csv(workdir / "g.csv")
@@ -282,7 +325,8 @@ def test_static_covariates_are_encoded_as_in_the_training(run: Run, workdir: Pat
     # columns of weights are for the training; both forecasts are made by the saved encoder
     assert run("evaluate", "run=latest").code == 0
     metrics = [
-        next(workdir.glob(f"outputs/{task}/*/*/metrics.json")) for task in ("train", "evaluate")
+        next(workdir.glob(f"outputs/{task}/*/*/metrics_by_series.csv"))
+        for task in ("train", "evaluate")
     ]
     assert metrics[0].read_text() == metrics[1].read_text()
     assert run("predict", "run=latest", "output=f.csv", "data_path=newer.csv").code == 0

@@ -10,59 +10,19 @@ import pandas as pd
 import pytest
 from darts import TimeSeries
 from darts.metrics import mic, miw, mql
-from darts.models import NaiveSeasonal, NLinearModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from my_forecast.config import Metric, QuantileConfig, TrainConfig, check_config
-from my_forecast.data import Panel, Split
+from my_forecast.config import DartsMetric, TrainConfig, check_config
+from my_forecast.data import Panel
 from my_forecast.errors import UserError
-from my_forecast.evaluation.backtest import (
-    Backtest,
-    BacktestSpec,
-    baseline_backtest,
-    training_scale,
-)
+from my_forecast.evaluation.backtest import Backtest, training_scale
 from my_forecast.evaluation.inference import Origins
 from my_forecast.evaluation.metrics import compute_metrics, quantile_scores, worst_series
 from my_forecast.evaluation.skill import compute_skill, skill_by_series
 from omegaconf import DictConfig
 from scipy.stats import ttest_1samp
 
-METRICS = get_args(Metric)
-
-
-@given(
-    length=st.integers(8, 30),
-    season=st.integers(1, 8),
-    horizon=st.integers(1, 20),
-    stride=st.integers(1, 3),
-    shift=st.integers(0, 2),
-)
-def test_the_baseline_is_darts_naive_seasonal(
-    length: int, season: int, horizon: int, stride: int, shift: int
-) -> None:
-    """From every origin of two series, the second of which starts later and ends earlier."""
-    random, ends = np.random.default_rng(length), np.array([length, length + 3])
-    index = pd.date_range("2024-01-01", periods=length + shift + horizon + 5, freq="D")
-    targets = [
-        TimeSeries(times, random.standard_normal((len(times), 2))) for times in (index, index[3:-2])
-    ]
-    model = NLinearModel(4, 4, output_chunk_shift=shift)
-    spec = BacktestSpec(horizon, stride, season, QuantileConfig())
-    split = Split(ends, ends)
-    found = baseline_backtest(model, Panel.from_series(targets, ["a", "b"]), split, spec)
-    number = 0
-    for one, last in zip(targets, (length + 5, length), strict=True):
-        for start in range(length, last + 1, stride):
-            known, actual = one[:start], one[start + shift : start + shift + horizon]
-            np.testing.assert_array_equal(found.truth[number], actual.values())
-            for component in range(2):
-                naive = NaiveSeasonal(season).fit(known[known.components[component]])
-                expected = naive.predict(shift + horizon).values()[shift:, 0]
-                forecast = found.forecasts["baseline"][number, :, component]
-                np.testing.assert_allclose(forecast, expected)
-            number += 1
-    assert number == len(found.origins) == len(found.truth)
+METRICS = get_args(DartsMetric)
 
 
 def series(values: np.ndarray, start: int = 0) -> TimeSeries:
@@ -262,6 +222,14 @@ def test_a_baseline_without_errors_gives_no_skill() -> None:
     found = compute_skill(backtest_of(truth, [truth[0] + 1], truth))
     assert found.score is None
     assert np.isnan(skill_by_series(backtest_of(truth, truth, truth))).all()
+
+
+def test_a_model_compared_with_itself_says_so() -> None:
+    random = np.random.default_rng(0)
+    truth, model = random.random((9, 1, 1)), random.random((9, 1, 1))
+    found = compute_skill(backtest_of([truth], [model], [model]))
+    assert found.score == 0
+    assert "equal to that of the seasonal naive forecast" in str(found)
 
 
 def test_the_worst_series_come_first() -> None:

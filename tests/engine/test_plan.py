@@ -417,10 +417,10 @@ def test_a_measurement_is_short_and_leaves_the_random_states_alone(waits: bool) 
     np.random.seed(3)
     expected = np.random.RandomState(3).random()
     start = time.perf_counter()
-    cost = measure_batch_cost(SlowDataset(waits), batch_size=32, epochs=10, loaders=1)
+    cost = measure_batch_cost(SlowDataset(waits), batch_size=32, batches=320, loaders=1)
     assert time.perf_counter() - start < 1
     assert np.random.random() == expected
-    assert cost.batches == 10 * 32
+    assert cost.batches == 320
     assert cost.loaders == 1
     assert cost.batch_bytes == 32 * 2 * 6 * 4
     assert cost.batch_seconds >= 0.064
@@ -434,6 +434,22 @@ def test_busy_cpus_are_not_taken_for_waiting(monkeypatch: pytest.MonkeyPatch) ->
     windows = WindowDataset(shape, Panel.from_series(series))
     clock = time.perf_counter
     monkeypatch.setattr(time, "perf_counter", lambda: clock() * 1000)
-    cost = measure_batch_cost(windows, batch_size=32, epochs=10)
+    cost = measure_batch_cost(windows, batch_size=32, batches=10)
     assert cost.batch_seconds <= cost.batch_cpu_seconds
     assert plan_loader(LoaderConfig(), hardware(), cost)["num_workers"].value == 0
+
+
+def test_batches_that_do_not_fit_into_shared_memory_are_not_loaded_by_workers() -> None:
+    """Workers that are set in the config: those that auto chooses always fit."""
+    container = hardware(shared_memory=64 * MIB)
+    large = cost_of(64, batch_bytes=12 * MIB, loaders=1)
+    with pytest.raises(
+        UserError, match=r"8 workers load up to 16 batches ahead \(12 MiB each\).* has 64 MiB left"
+    ):
+        plan_loader(LoaderConfig(num_workers=8), container, large)
+    with pytest.raises(UserError, match="2 workers load up to 6 batches ahead"):
+        plan_loader(LoaderConfig(num_workers=2, prefetch_factor=3), container, large)
+    assert plan_loader(LoaderConfig(num_workers=2), container, large)["num_workers"].value == 2
+    assert plan_loader(LoaderConfig(), container, large)["num_workers"].value < 8
+    larger = hardware(shared_memory=512 * MIB)
+    assert plan_loader(LoaderConfig(prefetch_factor=8), larger, large)["num_workers"].value == 2

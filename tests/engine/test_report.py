@@ -189,6 +189,14 @@ def test_examples_are_the_best_the_median_and_the_worst() -> None:
     assert len(examples(one, compute_metrics(one, ["mase"]))) == 1
 
 
+def test_examples_leave_out_series_that_do_not_change() -> None:
+    """The best and the worst series are constant."""
+    parts = [np.zeros(3), np.array([1.0, 2, 1]), np.array([5.0, 6, 5]), np.full(3, 9.0)]
+    result = backtest_of(parts)
+    found = examples(result, compute_metrics(result, ["mase"]))
+    assert result.origins.series[list(found.values())].tolist() == [1, 2]
+
+
 def test_residuals_by_hand() -> None:
     """The Ljung-Box statistic is n (n + 2) times the sum of r_k ** 2 / (n - k)."""
     from scipy.stats import chi2

@@ -36,7 +36,6 @@ STATEFUL = [
     "trainer.log_every_n_steps=1",
     "+trainer.enable_progress_bar=false",
     "callbacks=default",
-    "~callbacks.progress_bar",
     "logger=csv",
     "model.batch_size=32",
     "model.dropout=0.5",

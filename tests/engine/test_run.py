@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_a_long_frame_is_read_like_the_file_of_the_run(panel: Run) -> None:
         panel.forecast(table(ahead=0))
     with pytest.raises(UserError, match=r"data frame: no column 'event'"):
         panel.forecast(table().drop(columns="event"))
-    with pytest.raises(UserError, match=r"Missing: 1 \['b'\]"):
+    with pytest.raises(UserError, match=r"no scaler for 1 series of the data: c\."):
         panel.forecast(table("ac"))
 
 
@@ -168,6 +169,35 @@ def test_series_give_series(synthetic: Run) -> None:
         assert (series.time_index == pd.DatetimeIndex(part["time"])).all()
     with pytest.raises(UserError, match="the series has 4 steps, but the model needs 10"):
         synthetic.forecast(data.to_series()[0][:4])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_missing_value_in_the_input_of_a_forecast_is_named(bad: float, synthetic: Run) -> None:
+    """A model with an input of 10 steps, and series of 80."""
+    series = synthetic.load_data(5).to_series()
+
+    def changed(step: int) -> TimeSeries:
+        values = series[1].values().copy()
+        values[step] = bad
+        return series[1].with_values(values)
+
+    message = r"^series_0001: value at 2020-03-\d\d is missing or infinite"
+    for step in (-10, -1):
+        with pytest.raises(UserError, match=message):
+            synthetic.forecast([series[0], changed(step), series[2]])
+    found = synthetic.forecast([series[0], changed(-11), series[2]])
+    assert found == synthetic.forecast(series)
+
+
+def test_a_missing_covariate_of_a_forecast_is_named(panel: Run) -> None:
+    data = panel.load_data(3)
+    known = data.future_covariates
+    assert known is not None
+    values = known.values.copy()
+    # of the last series, on the first day that is forecast
+    values[-6] = np.nan
+    with pytest.raises(UserError, match=r"^b: event at 2024-03-01 is missing or infinite"):
+        panel.forecast(data.with_roles({"future_covariates": replace(known, values=values)}))
 
 
 def test_quantiles_are_components(run: Command, workdir: Path) -> None:

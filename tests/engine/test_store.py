@@ -142,6 +142,20 @@ def test_a_store_of_another_version_is_refused(store: StoredPanel) -> None:
         load_data(store)
 
 
+def test_a_malformed_description_is_refused(store: StoredPanel) -> None:
+    path = Path("store/store.json")
+    whole = json.loads(path.read_text())
+    for content in ({}, [], {"version": 1}, {"version": 1, "sources": []}):
+        path.write_text(json.dumps(content))
+        with pytest.raises(UserError, match=r"'store' is not a complete store\. Run prepare"):
+            load_data(store)
+    for key in whole:
+        for wrong in (None, 7, "x", [1]):
+            path.write_text(json.dumps({**whole, key: wrong}))
+            with pytest.raises(UserError, match=r"a complete store|another version|damaged"):
+                load_data(store)
+
+
 def table(numbers: np.ndarray[Any, Any]) -> pd.DataFrame:
     """Return forecasts of some series."""
     return pd.DataFrame({"series": [f"s{number}" for number in numbers], "y": numbers * 1.5})

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +29,9 @@ from my_forecast.modeling.callbacks import SparseLossLog
 from my_forecast.modeling.fit import fit_model, make_windows, prepare_data, supported_covariates
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import ProgressBar, StochasticWeightAveraging
 
-from engine.project import FAST, PROJECT
+from engine.project import FAST, PROJECT, fixtures
 from engine.tiny_models import WRITE
 
 Config = Callable[..., DictConfig]
@@ -47,8 +49,7 @@ ETTH1 = [
     "data.validation_size=16",
     "data.test_size=16",
 ]
-# counts as they are
-COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
+COUNTS = ["data=csv", "data.path=series.csv"]
 EXTRA = {
     ("callbacks", "[]"): ["data.validation_size=0"],
     ("experiment", "etth1_dlinear"): ETTH1,
@@ -162,6 +163,18 @@ def trained_weights(config: Config, workdir: Path, *overrides: str) -> dict[str,
     return {name: value.clone() for name, value in model.model.state_dict().items()}
 
 
+class KeepInputs(Callback):
+    """Keeps the inputs of all training batches."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.inputs: list[torch.Tensor] = []
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, number: int) -> None:
+        """Keep those of a batch."""
+        self.inputs.append(batch.past_target.clone())
+
+
 def test_validation_windows_are_gathered_without_workers(config: Config, workdir: Path) -> None:
     training = check_config(config(*FAST, "callbacks=[]", "dataloader.num_workers=1"), TrainConfig)
     model, hardware = build_model(training, workdir), detect_hardware("cpu")
@@ -195,6 +208,25 @@ def test_the_loader_does_not_change_the_result(
     weights = trained_weights(config, workdir, *same, *loader)
     for name, value in expected.items():
         assert torch.equal(weights[name], value), name
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_overfitting_trains_on_the_first_windows_in_every_epoch(
+    batches: int, workers: int, config: Config, workdir: Path
+) -> None:
+    """`trainer.overfit_batches`, as of `debug=overfit`, in the order of the windows."""
+    options = [f"+trainer.overfit_batches={batches}", f"dataloader.num_workers={workers}"]
+    options += ["model.batch_size=16", "callbacks=[]", "logger=[]"]
+    training = check_config(config(*FAST, *options), TrainConfig)
+    model, hardware = build_model(training, workdir), detect_hardware("cpu")
+    kept = KeepInputs()
+    model.trainer_params["callbacks"].append(kept)
+    windows = make_windows(model, training, prepare_data(model, training, IN_MEMORY), hardware)
+    fit_model(model, training, *windows, hardware)
+    first = windows[0].__getitems__(range(16 * batches)).past_target.split(16)  # type: ignore[attr-defined]
+    assert len(kept.inputs) == 2 * batches
+    assert all(torch.equal(*pair) for pair in zip(kept.inputs, [*first, *first], strict=True))
 
 
 def test_another_seed_gives_other_weights(config: Config, workdir: Path) -> None:
@@ -238,6 +270,48 @@ def test_a_likelihood_that_cannot_work_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         fast_run(config, workdir, *overrides)
+
+
+def test_averaged_weights_are_the_ones_that_are_saved(
+    config: Config, workdir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not those of the best epoch, which the log names otherwise."""
+    keep, averaged = StochasticWeightAveraging.on_train_end, dict[str, torch.Tensor]()
+
+    def spy(self: StochasticWeightAveraging, trainer: Any, module: Any) -> None:
+        keep(self, trainer, module)
+        averaged.update({key: value.clone() for key, value in module.state_dict().items()})
+
+    monkeypatch.setattr(StochasticWeightAveraging, "on_train_end", spy)
+    caplog.set_level("INFO")
+    name = "pytorch_lightning.callbacks.StochasticWeightAveraging"
+    swa = f"+callbacks.swa={{_target_: {name}, swa_lrs: 0.01, swa_epoch_start: 1}}"
+    run_dir = fast_run(config, workdir, "trainer.max_epochs=4", swa)
+    saved = fixtures.weights(run_dir)
+    assert averaged.keys() == saved.keys()
+    assert all(torch.equal(value, averaged[key]) for key, value in saved.items())
+    best = torch.load(run_dir / "checkpoints" / "best.ckpt", weights_only=False)["state_dict"]
+    assert not all(torch.equal(value, best[key]) for key, value in saved.items())
+    assert "weights that StochasticWeightAveraging has averaged" in caplog.text
+    shutil.rmtree(run_dir)
+    fast_run(config, workdir)
+    assert "whose val_loss of" in caplog.text
+
+
+def test_a_worker_that_is_killed_while_a_training_ends_is_named(
+    config: Config, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning raises an error of its own while it handles that of the worker."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+        finally:
+            raise RuntimeError("Please call `iter(combined_loader)` first.")
+
+    monkeypatch.setattr(TiDEModel, "fit_from_dataset", fail)
+    with pytest.raises(UserError, match=r"DataLoader worker \(pid 7\) is killed by signal"):
+        fast_run(config, workdir)
 
 
 def test_the_moving_average_is_the_mean_of_what_was_before(config: Config, workdir: Path) -> None:
@@ -447,3 +521,14 @@ def test_a_scaler_is_applied_to_the_forecast(config: Config, workdir: Path) -> N
     run_dir = fast_run(config, workdir)
     scores: dict[str, Any] = json.loads((run_dir / "metrics.json").read_text())
     assert scores["test"]["model"]["mae"] < 10
+
+
+@pytest.mark.parametrize(("shown", "bars"), [("true", 1), ("false", 0)])
+def test_the_progress_bar_can_be_turned_off(
+    shown: str, bars: int, config: Config, workdir: Path
+) -> None:
+    """Lightning refuses to train with a bar that is turned off; test_resume.py trains without."""
+    composed = config(*FAST, "callbacks=default", f"+trainer.enable_progress_bar={shown}")
+    model = build_model(check_config(composed, TrainConfig), workdir)
+    callbacks = model.trainer_params["callbacks"]
+    assert sum(isinstance(callback, ProgressBar) for callback in callbacks) == bars

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import dataclass, fields, replace
+from itertools import product
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from my_forecast.data import IN_MEMORY, Panel, Scalers, Split
 from my_forecast.data.sources import Co2
 from my_forecast.errors import UserError
 from my_forecast.large_data.mapped import MappedArrays
-from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches
+from my_forecast.loading.epoch_order import EpochOrder, GatheredBatches, ResumableLoader
 from my_forecast.loading.windows import WindowBatch, WindowDataset, collate_windows
 from my_forecast.modeling import fit
 from my_forecast.modeling.fit import darts_datasets
@@ -363,6 +364,32 @@ def test_the_order_depends_on_seed_and_epoch_alone(epoch: int) -> None:
 
     assert order(0) == order(0) != order(1)
     assert sorted(order(0)) == list(range(10))
+
+
+def test_no_two_pairs_of_seed_and_epoch_have_the_same_order() -> None:
+    orders = set()
+    for seed, epoch in product(range(10), range(10)):
+        shuffled = EpochOrder(100, 100, seed)
+        shuffled.set_epoch(epoch)
+        orders.add(next(iter(shuffled)).tobytes())
+    assert len(orders) == 100
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize("workers", [None, 0, 1])
+def test_a_loader_can_be_iterated_again(workers: int | None, seed: int | None) -> None:
+    series = make_series(40)
+    shape = SequentialTorchTrainingDataset(series, input_chunk_length=4, output_chunk_length=2)
+    windows = WindowDataset(shape, Panel.from_series(series))
+    order = EpochOrder(len(windows), 8, seed)
+    if workers is None:
+        batches: Any = GatheredBatches(windows, order)
+    else:
+        kept = {"num_workers": workers, "persistent_workers": workers > 0}
+        batches = ResumableLoader(windows, batch_sampler=order, collate_fn=collate_windows, **kept)
+    first, again = ([batch.past_target for batch in batches] for _ in range(2))
+    assert len(first) == len(batches) == 5
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
 
 
 @settings(max_examples=40)

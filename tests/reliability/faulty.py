@@ -1,11 +1,14 @@
 """Datasets, functions and callbacks that fail; DataLoader workers import this module."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+import torch
 from pytorch_lightning import Callback
 from torch.utils.data import get_worker_info
 
@@ -13,7 +16,8 @@ from torch.utils.data import get_worker_info
 class Faulty:
     """The windows of another dataset, with a fault while the file ``fault`` is there.
 
-    The fault is one of raise, stop, timeout, slow, hang, kill and kill_one (of the workers).
+    The fault is one of raise, stop, timeout, slow, hang, loop, kill, kill_one (of the workers), and
+    memory or tensor (of more memory than is allowed).
     """
 
     def __init__(self, windows: Any, fault: str) -> None:
@@ -35,11 +39,19 @@ class Faulty:
                 raise StopIteration
             if self.fault == "timeout":
                 raise RuntimeError("database timed out")
+            if self.fault in ("memory", "tensor"):
+                process = psutil.Process()
+                allowed = process.memory_info().vms + (256 << 20)
+                process.rlimit(psutil.RLIMIT_AS, (allowed, -1))
+                _ = bytearray(1 << 32) if self.fault == "memory" else torch.ones(1 << 30)
             if self.fault == "slow":
                 time.sleep(0.1)
                 return self.windows[index]
             if self.fault == "hang":
                 time.sleep(1000)
+            if self.fault == "loop":
+                # backtracks for hours, and lets no other thread of the process run
+                re.match("(a+)+$", "a" * 64 + "b")
             if self.fault == "kill" or (worker is not None and worker.id == 0):
                 os.kill(os.getpid(), signal.SIGKILL)
         return self.windows[index]
@@ -77,6 +89,34 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+class StopAll(Callback):
+    """Send a signal to all processes of the training, as Slurm, systemd and a terminal do."""
+
+    def __init__(self, step: int, name: str) -> None:
+        """Send the signal ``name`` after ``step`` steps of the optimizer."""
+        self.step, self.name = step, name
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        """Send it, unless it was sent before the run was resumed."""
+        sent = Path("sent")
+        if trainer.global_step == self.step and not sent.exists():
+            sent.touch()
+            os.killpg(0, getattr(signal, self.name))
+
+
 def interrupt(*args: Any, **arguments: Any) -> None:
     """Press Ctrl-C, as a source of data or a step after the run."""
     signal.raise_signal(signal.SIGINT)
+
+
+def interrupt_twice(*args: Any, **arguments: Any) -> None:
+    """Press Ctrl-C, and again while the first one is handled."""
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.raise_signal(signal.SIGINT)
+
+
+def terminate(*args: Any, **arguments: Any) -> None:
+    """Send SIGTERM to this process."""
+    signal.raise_signal(signal.SIGTERM)

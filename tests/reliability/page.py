@@ -30,6 +30,7 @@ class Attack:
     how: str
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    measured: list[str] = field(default_factory=list)
 
 
 def describe(item: pytest.Item) -> list[tuple[str, str]]:
@@ -67,6 +68,8 @@ class Page:
         attack = self.attacks.setdefault(name, found)
         attack.outcomes[report.outcome] += 1
         attack.cases += int(str(properties.get("cases", 1)))
+        if "measured" in properties:
+            attack.measured.append(str(properties["measured"]))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the page, if no test was left out."""
@@ -75,6 +78,7 @@ class Page:
         sections: dict[str, list[str]] = {}
         for attack in sorted(self.attacks.values(), key=lambda one: (one.section, one.promise)):
             outcome = "held" if set(attack.outcomes) == {"passed"} else str(dict(attack.outcomes))
+            outcome = ": ".join(filter(None, [outcome, "; ".join(attack.measured)]))
             row = f"| {attack.promise} | {attack.how} | {attack.cases:,} | {outcome} |"
             sections.setdefault(attack.section.rstrip("."), []).append(row)
         head = HEAD.format(

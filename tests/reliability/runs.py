@@ -1,10 +1,13 @@
 """Finished runs to attack, trained once."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from engine.project import FAST, fixtures
 from my_forecast.commands.train import train
@@ -23,6 +26,19 @@ NAMES = [
     *("config.yaml", "record.json", "metrics.json", "data_fingerprint.txt", "SHA256SUMS"),
     *(f"bundle/{name}" for name in ("config.yaml", "SHA256SUMS", *FILES)),
 ]
+
+
+@contextmanager
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a new folder as a disk of its own; skip the test where this user cannot."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user cannot mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def trained(folder: Path, *overrides: str) -> Path:

@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from engine.project import FAST, PROJECT, Finished
+from engine.series import COMMON
+from my_forecast.data import load_data
+from my_forecast.errors import UserError
+from my_forecast.large_data import StoredPanel
+from my_forecast.runs.folder import RESUME_POINT
+from rendered import environment
 
 from reliability import FULL
+from reliability.runs import disk
 from reliability.test_processes import error
 
 Run = Callable[..., Finished]
@@ -54,6 +64,24 @@ def test_what_cannot_work_is_refused_in_a_line(
         assert {path.name for path in workdir.iterdir()} <= {"file", "folder", "conf", "outputs"}
 
 
+@pytest.mark.parametrize(
+    ("limit", "steps"),
+    [
+        (["trainer.max_epochs=null", "+trainer.max_steps=7"], 7),
+        (["trainer.max_epochs=2", "+trainer.max_steps=7"], 6),
+        (["trainer.max_epochs=null", "+trainer.max_time=00:00:00:01"], None),
+    ],
+)
+def test_a_training_may_be_limited_by_steps_or_time(
+    limit: list[str], steps: int | None, run: Run, workdir: Path
+) -> None:
+    """`trainer.max_epochs=null` with `trainer.max_steps` or `trainer.max_time`."""
+    assert run("train", *QUICK, *limit, "callbacks=[]", "hydra.run.dir=run").code == 0
+    point = torch.load(workdir / "run" / RESUME_POINT, weights_only=False)
+    reached = point["global_step"]
+    assert reached == steps if steps else reached > 0
+
+
 @pytest.mark.parametrize("devices", ["1", "auto"])
 def test_one_device_is_allowed(devices: str, run: Run, workdir: Path) -> None:
     """`trainer.devices` is 1 or auto."""
@@ -85,14 +113,29 @@ def test_a_full_disk_ends_in_a_line_and_the_run_is_resumed(
 @pytest.fixture
 def small_disk(workdir: Path) -> Iterator[Path]:
     """Return a folder on a disk of 1 MB."""
-    (workdir / "disk").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(workdir / "disk")]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this user cannot mount a disk")
-    yield workdir / "disk"
-    subprocess.run(["umount", "--lazy", str(workdir / "disk")], check=True)
+    with disk(workdir / "disk", "1m") as folder:
+        yield folder
+
+
+def test_a_store_that_does_not_fit_on_the_disk(run: Run, small_disk: Path) -> None:
+    """`prepare.py` on a disk of 1 MB; then give it more room and prepare again."""
+    rows = 100_000
+    pd.DataFrame({"ds": range(rows), "y": np.arange(rows) % 7.0}).to_parquet("data.parquet")
+    arguments = ["data.path=data.parquet", f"store={small_disk}/store"]
+    command = [sys.executable, str(PROJECT / "prepare.py"), *arguments]
+    env = environment(PROJECT)
+    finished = subprocess.run(command, capture_output=True, text=True, env=env)
+    printed = finished.stdout + finished.stderr
+    assert finished.returncode == 1, printed
+    assert "No space left on device" in printed
+    assert "Traceback" not in printed
+    assert not (small_disk / "store").exists()
+    with pytest.raises(UserError, match="not a complete store"):
+        load_data(StoredPanel(**COMMON, path=f"{small_disk}/store.unfinished"))
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert run("prepare", *arguments).code == 0
+    panel = load_data(StoredPanel(**COMMON, path=f"{small_disk}/store"))
+    assert panel.targets.length.tolist() == [rows]
 
 
 @pytest.mark.parametrize("room", [0, 1 << 12, 1 << 19] if FULL else [1 << 19])

@@ -1,20 +1,24 @@
 """A run from someone else: nothing that its files name is run, and its config ends quickly."""
 
 import json
+import pickle
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from engine.project import FAST, Finished
 from my_forecast import load_run, run_config
 from my_forecast.commands.train import train
 from my_forecast.compare import read_run
 from my_forecast.errors import UserError
+from my_forecast.modeling.bundle import FILES
 from omegaconf import DictConfig
 
 from reliability.runs import plant, signed, trained, unfinished
@@ -22,6 +26,8 @@ from reliability.runs import plant, signed, trained, unfinished
 Config = Callable[..., DictConfig]
 Command = Callable[..., Finished]
 CANARY = "canary.txt"
+# loading it without care opens the canary for writing
+PICKLE = f"cbuiltins\nopen\n(S'{CANARY}'\nS'w'\ntR.".encode()
 # modules in the folder of the run, which is importable from the working directory
 EVIL = f"""
 import pathlib
@@ -82,6 +88,9 @@ PLANTED: list[tuple[str, Any]] = [
     ("model.lr_scheduler_cls", "run.evil.load"),
     ("model.lr_scheduler_cls", node(GETTER, path="run.evil.load")),
     ("data._target_", "run.evil.Source"),
+    ("data.scaler", "run.evil.load"),
+    ("metrics", ["mae", "run.evil.load"]),
+    ("windows", node("run.evil.load", _partial_=True)),
     ("data.covariates", {"evil": node("run.evil.load", _partial_=True)}),
     ("data", "function"),
 ]
@@ -109,7 +118,7 @@ def planted(source: Path, key: str, value: Any) -> Path:
     """Plant code into a copy of a run, and pickles and a module beside it."""
     folder = plant(source, Path("run"), change(key, value))
     (folder / "evil.py").write_text(EVIL)
-    (folder / "evil.pkl").write_bytes(b"cposix\nsystem\n(S'touch canary.txt'\ntR.")
+    (folder / "evil.pkl").write_bytes(PICKLE)
     return folder
 
 
@@ -166,6 +175,83 @@ def test_commands_refuse_planted_code(
     assert expected in printed
     assert "Traceback" not in printed
     assert not (workdir / CANARY).exists()
+
+
+class Planted:
+    """What is pickled as the call of a function."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Open the canary for writing."""
+        return open, (CANARY, "w")
+
+
+@pytest.fixture
+def no_code(workdir: Path) -> Iterator[None]:
+    """Show that a test would see code run, and that none did."""
+    pickle.loads(PICKLE).close()
+    (workdir / CANARY).unlink()
+    yield
+    assert not (workdir / CANARY).exists()
+
+
+def saved_by_torch(path: Path, **content: Any) -> None:
+    """Replace a checkpoint by one that calls a function."""
+    assert path.is_file()
+    torch.save({**content, "state_dict": Planted()}, path)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["pickle", "torch", "pickle with a zip"])
+def test_a_planted_pickle_in_a_bundle_runs_no_code(
+    name: str, kind: str, source: Path, run: Command, no_code: None
+) -> None:
+    """Replace a file of the bundle by a pickle that calls a function, with valid checksums."""
+    shutil.copytree(source, "run")
+    path = Path("run/bundle", name)
+    saved_by_torch(path)
+    if kind != "torch":
+        path.write_bytes(PICKLE + (path.read_bytes() if "zip" in kind else b""))
+    signed(Path("run"))
+    finished = [run("predict", "run=run", "output=f.csv")]
+    if name != "scalers.pkl":
+        finished.append(run("train", *FAST, "finetune=run"))
+    for one in finished:
+        assert one.code == 1
+        assert "its files are not safe to load" in one.out + one.err
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_planted_checkpoint_runs_no_code(
+    name: str, tmp_path: Path, config: Config, workdir: Path, no_code: None
+) -> None:
+    """Replace a checkpoint of a run that was killed in its test by one that calls a function."""
+    with_best = ("callbacks=default", "~callbacks.progress_bar")
+    finished = trained(tmp_path / "finished", *with_best)
+    # before it is copied, because the last checkpoint names the place of the best one
+    saved_by_torch(finished / "checkpoints" / name, epoch=0)
+    unfinished(finished, workdir / "killed")
+    with pytest.raises(UserError, match=rf"{name}' is damaged"):
+        train(config("resume=killed", f"paths.output_dir={workdir.as_posix()}/killed"))
+
+
+@pytest.mark.parametrize("name", ["places.npz", "targets.npy"])
+def test_a_planted_store_runs_no_code(
+    name: str, run: Command, workdir: Path, no_code: None
+) -> None:
+    """Replace the arrays of a store by pickled objects that call a function."""
+    times = range(80)
+    table = pd.DataFrame({"unique_id": "a", "ds": times, "y": [n % 7 for n in times]})
+    table.to_csv("x.csv", index=False)
+    assert run("prepare", "data=csv", "data.path=x.csv", "store=store").code == 0
+    content = json.loads(Path("store/store.json").read_text())
+    path = Path("store", content["files"]["targets"] if name == "targets.npy" else name)
+    assert path.is_file()
+    save = np.save if path.suffix == ".npy" else np.savez
+    save(path, np.array([Planted()], dtype=object), allow_pickle=True)
+    small = [item for item in FAST if not item.startswith("data")]
+    finished = run("train", *small, "data=store", "data.path=store")
+    assert finished.code == 1
+    assert "'store' is damaged" in finished.out + finished.err
 
 
 def test_what_the_users_own_config_names_is_used(

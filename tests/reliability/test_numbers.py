@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from darts import TimeSeries
+from darts.utils.likelihood_models.torch import LaplaceLikelihood
 from engine.project import FAST, Finished, fixtures
 from engine.series import COMMON, series_set
 from hypothesis import given
@@ -37,7 +38,7 @@ def error(finished: Finished) -> str:
     return printed[printed.index("Error: ") :].strip()
 
 
-@pytest.mark.parametrize("likelihood", ["none", "quantile", "gaussian", "poisson"])
+@pytest.mark.parametrize("likelihood", ["none", "quantile", "gaussian", "laplace"])
 def test_a_training_that_diverges_stops_at_once(likelihood: str, run: Run, workdir: Path) -> None:
     """A learning rate of 1e25 with each kind of loss."""
     options = [*FAST, "hydra.run.dir=run", "after_run=[]", f"likelihood={likelihood}", TOO_LARGE]
@@ -54,24 +55,56 @@ def test_a_training_that_diverges_stops_at_once(likelihood: str, run: Run, workd
         assert all(values.isfinite().all() for values in state.values()), path
 
 
+@pytest.mark.parametrize(("step", "place"), [(6, "epoch 1, batch 0"), (9, "epoch 1, batch 3")])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_the_batch_of_the_first_loss_that_is_not_finite_is_named(
-    workers: int, run: Run, monkeypatch: pytest.MonkeyPatch
+    workers: int, step: int, place: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loss of a batch is infinite, with and without workers."""
-    keep = FiniteLoss.on_train_batch_end
+    """The loss is infinite from the first or the fourth batch of an epoch on."""
+    keep, kept = FiniteLoss.on_train_batch_end, []
 
     def lose(self: FiniteLoss, trainer: Any, module: Any, outputs: Any, *rest: Any) -> None:
-        loss = torch.tensor(float("inf" if trainer.global_step >= 6 else 1))
+        if trainer.global_step == step:
+            kept.append((trainer.datamodule.train_dataset, rest[0].past_target))
+        loss = torch.tensor(float("inf" if trainer.global_step >= step else 1))
         keep(self, trainer, module, {"loss": loss}, *rest)
 
     monkeypatch.setattr(FiniteLoss, "on_train_batch_end", lose)
     options = ["after_run=[]", "model.batch_size=32", f"dataloader.num_workers={workers}"]
     # 5 batches each epoch
     text = error(run("train", *FAST, *options))
-    assert "the loss is inf in epoch 1, batch 0 ('series_000" in text
-    assert " from 2020-" in text
-    assert " and 29 more)" in text
+    [(windows, batch)] = kept
+    every = windows.__getitems__(range(len(windows))).past_target
+    largest = batch[batch.abs().amax(dim=(1, 2)).argsort(descending=True)[:3]]
+    numbers = [int((every == one).all(dim=(1, 2)).nonzero()) for one in largest]
+    days = pd.date_range("2020-01-01", periods=80).strftime("%Y-%m-%d")
+    named = [
+        f"'series_{series:04d}' from {days[start]}"
+        for series, start in zip(*windows.locate(np.array(numbers)), strict=True)
+    ]
+    assert f"the loss is inf in {place} ({', '.join(named)} and 29 more)" in text
+
+
+def test_the_batch_that_a_distribution_refuses_is_named(
+    run: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the second of five batches is infinite, so that the third output is NaN.
+
+    Such a parameter is an error of torch, which comes before the losses are checked.
+    """
+    keep = LaplaceLikelihood._params_from_output
+
+    def lose(self: LaplaceLikelihood, output: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        calls.append(1)
+        mean, deviation = keep(self, output)
+        wrong = {2: float("inf"), 3: float("nan")}.get(len(calls), 0.0)
+        return mean + wrong, deviation
+
+    calls: list[int] = []
+    monkeypatch.setattr(LaplaceLikelihood, "_params_from_output", lose)
+    options = ["after_run=[]", "model.batch_size=32", "likelihood=laplace"]
+    text = error(run("train", *FAST, *options))
+    assert text.startswith("Error: training: the loss is inf in epoch 0, batch 1 ('series_")
 
 
 def test_weights_that_are_not_finite_do_not_forecast(trained: Path, tmp_path: Path) -> None:
@@ -130,14 +163,14 @@ def test_whole_numbers_beyond_what_can_be_subtracted(time: int, kind: str, tmp_p
     with pytest.raises(DataError) as refused:
         parquet(tmp_path, frame) if kind == "parquet" else csv(tmp_path, frame.to_csv(index=False))
     [problem] = refused.value.problems
-    assert (problem.what, problem.count) == ("time out of range", 1)
+    assert (problem.what, problem.count) == ("out-of-range time", 1)
     assert problem.places == [f"{'line 5' if kind == 'csv' else 'row 4'}: '{time}'"]
 
 
 def test_dates_beyond_the_calendar(tmp_path: Path) -> None:
     """Years that datetime64 does not hold."""
     dates = np.array([0, 86_400_000_000, 2 * 86_400_000_000, 2**62]).view("datetime64[us]")
-    with pytest.raises(DataError, match="1 time out of range"):
+    with pytest.raises(DataError, match="1 out-of-range time"):
         parquet(tmp_path, {"time": dates, "y": [1.0, 2.0, 3.0, 4.0]})
 
 

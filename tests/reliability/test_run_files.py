@@ -250,3 +250,14 @@ def test_a_cut_config_is_named(runs: tuple[Path, Path], config: Config, workdir:
             check_config(path, TrainConfig)
     with pytest.raises(UserError, match=r"config\.yaml' is damaged .*Restore it"):
         train(config("resume=run"))
+
+
+def test_a_config_may_have_the_line_ends_of_windows(
+    runs: tuple[Path, Path], config: Config, workdir: Path
+) -> None:
+    """The config of a killed run, as an editor or Git writes it there; resume the run."""
+    folder = unfinished(runs[0], workdir / "run")
+    path = folder / "config.yaml"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    train(config("resume=run", f"paths.output_dir={folder.as_posix()}"))
+    assert (folder / "record.json").is_file()

@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused(finished: Run, tmp_path: Path) -> None:
         load_run(tmp_path)
     with pytest.raises(UserError, match=r"did not learn 0\.05"):
         finished.forecast(quantiles=[0.05, 0.5, 0.95])
-    with pytest.raises(UserError, match="new: 1"):
+    with pytest.raises(UserError, match="no scaler for 1 series"):
         finished.forecast(sales().replace({"unique_id": {"north": "west"}}))
 
 

@@ -23,14 +23,14 @@ def test_runs_are_compared(
     main([pattern, "--csv", "table.csv"])
     header, *rows = [line.split() for line in capfd.readouterr().out.splitlines()]
     # the only setting that differs, then the scores
-    scores = ["mae", "mse", "mase", "rmsse", "skill", "seconds"]
+    scores = ["validation_mae", "mae", "mse", "mase", "rmsse", "skill", "seconds"]
     assert header == ["run", "model.hidden_size", *scores]
     assert {row[1] for row in rows} == {"4", "8"}
     errors = [float(row[2]) for row in rows]
     assert errors == sorted(errors)
     with Path("table.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    assert [f"{float(row['mae']):.4g}" for row in table] == [row[2] for row in rows]
+    assert [f"{float(row['validation_mae']):.4g}" for row in table] == [row[2] for row in rows]
     assert {row["baseline_mae"] for row in table} == {table[0]["baseline_mae"]}
 
     main([pattern, "--sort", "skill"])

@@ -86,7 +86,8 @@ def test_static_covariates_and_weights_are_those_of_the_rows(csv: Csv) -> None:
 
 
 def test_parquet_files_give_what_csv_files_give(tmp_path: Path) -> None:
-    columns = {"time_column": "ds", "target_columns": ["y"], "future_covariates_columns": ["event"]}
+    columns: dict[str, Any] = {"time_column": "ds", "target_columns": ["y"]}
+    columns["future_covariates_columns"] = ["event"]
     sales().to_csv(tmp_path / "sales.csv", index=False)
     sales().to_parquet(tmp_path / "sales.parquet")
     text = load_data(CsvFiles(path=str(tmp_path / "sales.csv"), **columns, **COMMON))

@@ -27,7 +27,7 @@ Config = Callable[..., DictConfig]
 SHORT = ["trainer.max_epochs=1", "++model.batch_size=512", *NO_REPORT]
 SYNTHETIC = [item for item in FAST if item.startswith("data.")]
 ETTH1 = ["data.path=etth1.csv", "data.end=null", "data.validation_size=16", "data.test_size=16"]
-COUNTS = ["data=csv", "data.path=series.csv", "data.scaler=none"]
+COUNTS = ["data=csv", "data.path=series.csv"]
 # what an option needs beside itself: add a line for an option of your own that needs something
 EXTRA = {
     "data=csv": ["data.path=series.csv"],

@@ -69,9 +69,9 @@ def panel() -> Panel:
 
 def source(**changes: Any) -> Synthetic:
     """Return a config with the choices of how windows are made."""
-    values = {"season_length": 7, "validation_size": 10, "test_size": 5}
-    choices = {"fill": "forbid", "scaler": "none"}
-    return Synthetic(n_series=1, length=50, noise=0, seed=0, **values, **choices, **changes)
+    values = {"season_length": 7, "validation_size": 10, "test_size": 5, "fill": "forbid"}
+    own = {"scaler": "none", "n_series": 1, "length": 50, "noise": 0, "seed": 0}
+    return Synthetic.model_validate({**values, **own, **changes})
 
 
 def windows_of(name: str, **changes: Any) -> list[WindowDataset]:

@@ -16,6 +16,7 @@ from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
 from .evaluation.forecast import as_series, forecast
 from .loading.hardware import resolve_accelerator
+from .modeling.build import trust_classes
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
 from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, checked, find_run, read_json
@@ -61,8 +62,9 @@ class Run:
     @cached_property
     def bundle(self) -> Bundle:
         """The trained model and its scalers."""
-        target = self.config.model["_target_"]
-        return load_bundle(self.folder / BUNDLE, target, self.accelerator)
+        model = self.config.model
+        trust_classes(model)
+        return load_bundle(self.folder / BUNDLE, model["_target_"], self.accelerator)
 
     @property
     def model(self) -> Any:
@@ -121,7 +123,7 @@ class Run:
             future_path: a file in which the future covariates continue.
 
         Raises:
-            UserError: when the data cannot be read, or has other series than the run.
+            UserError: when the data cannot be read, or has series that are new to the run.
         """
         source = self.config.data
         for key, value in (("data_path", path), ("future_path", future_path)):

@@ -15,17 +15,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from .errors import FEATURES, UserError, replacement
+from .errors import FEATURES, Terminated, UserError, escape_unknown_characters, replacement
 
 log = logging.getLogger(__name__)
+
+# what Python, torch and the system say when something runs out, and what helps
+REMEDIES = {
+    "MemoryError|allocate memory|out of memory": (
+        "Memory ran out. Decrease model.batch_size or dataloader.num_workers."
+    ),
+    "Too many open files": "Allow more with `ulimit -n 4096`, or decrease dataloader.num_workers.",
+}
 
 
 def launch(main: Callable[[], None]) -> None:
@@ -34,6 +43,7 @@ def launch(main: Callable[[], None]) -> None:
     ``--help`` is answered here, because Hydra composes the whole config for it, which takes three
     times as long. Set the environment variable ``HYDRA_FULL_ERROR=1`` to see Hydra's tracebacks.
     """
+    escape_unknown_characters()
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_help(Path(sys.argv[0])))
         return
@@ -42,6 +52,7 @@ def launch(main: Callable[[], None]) -> None:
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing a traceback
     logging.raiseExceptions = False  # nor does logging, where the disk is full
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except UserError:  # a job of a multirun failed and has logged the reason
@@ -50,9 +61,20 @@ def launch(main: Callable[[], None]) -> None:
     except (HydraException, OmegaConfBaseException, ValueError, OSError, YAMLError) as error:
         print(f"Error: {_composition_error(error)}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stop:
         print("Stopped.", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(_end_once(stop))
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
+def _end_once(stop: BaseException) -> int:
+    """Ignore further signals while the process ends, and return its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 @contextmanager
@@ -60,18 +82,23 @@ def report_errors() -> Iterator[None]:
     """Log an exception of the job: the message on the terminal, the traceback in the log file.
 
     Raises:
-        SystemExit: with code 1, in a single run; on Ctrl-C in any.
+        SystemExit: with code 1, in a single run; on Ctrl-C and SIGTERM in any.
         UserError: in a multirun, so that Hydra goes on with the next job.
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning exits on Ctrl-C
+        stopped = isinstance(stop, KeyboardInterrupt | Terminated)
+        if not (stopped or isinstance(stop.__context__, KeyboardInterrupt)):
+            raise
+        code = _end_once(stop)
         folder = Path(HydraConfig.get().runtime.output_dir)
-        unfinished = (folder / "config.yaml").is_file() and not (folder / "record.json").is_file()
+        unfinished = (folder / "config.yaml").is_file() and not (folder / "SHA256SUMS").is_file()
         resume = f" Continue with: python train.py resume={folder}" if unfinished else ""
         log.error("Stopped.%s", resume)
         log.debug("Where it was stopped", exc_info=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(code)
     except Exception as error:
         in_worker = "Original Traceback" in str(error)
         if isinstance(error, UserError) and not in_worker:
@@ -82,7 +109,10 @@ def report_errors() -> Iterator[None]:
                 # torch puts the message after the traceback, whose lines are indented
                 cause = re.split(r"\n .*", str(error))[-1].strip()
                 message = f"in a DataLoader worker: {cause}"
-            message = shorten(message, 500, placeholder=" ...")
+            message = shorten(message.removesuffix(": "), 500, placeholder=" ...")
+            for pattern, remedy in REMEDIES.items():
+                if re.search(pattern, message):
+                    message += f" {remedy}" if message.endswith(".") else f". {remedy}"
             for handler in logging.getLogger().handlers:
                 if isinstance(handler, logging.FileHandler):
                     message += f"\nThe traceback is in {handler.baseFilename}"
@@ -162,6 +192,10 @@ def _composition_error(error: Exception) -> str:
         return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {error.problem}."
     if isinstance(failed := error.__cause__ or error, OSError) and failed.filename:
         return f"'{failed.filename}': {failed.strerror}. Check the path, and hydra.run.dir."
+    if isinstance(error, OverrideParseException) and "=" in error.override:
+        key, _, value = error.override.partition("=")
+        quoted = value.replace("'", r"\'")
+        return f"{error.override}: this value needs quotes. Write \"{key}='{quoted}'\""
     known = tomllib.loads(FEATURES.read_text(encoding="utf-8"))
     for argument in sys.argv[1:]:
         group, _, options = argument.lstrip("+").partition("=")
@@ -174,5 +208,10 @@ def _composition_error(error: Exception) -> str:
                     f"{argument} belongs to the feature {feature}. Add it with: "
                     f"copier update --vcs-ref=:current: --data 'features=[{features}]'"
                 )
+    # imported here because it is rarely needed, and every worker imports this module
+    from .unknown_keys import explain_unknown_key
+
+    if explained := explain_unknown_key(error):
+        return explained
     message = " ".join(str(error).split()).split("Config search path")[0]
     return f"{message}\n`python {sys.argv[0]} --cfg job` prints every key."

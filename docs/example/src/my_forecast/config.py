@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import isclose
 from pathlib import Path
 from re import findall
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
@@ -40,7 +40,9 @@ ScaledMetric = Literal["mase", "msse", "rmsse"]
 RelativeMetric = Literal[
     "mape", "wmape", "smape", "ope", "marre", "r2_score", "coefficient_of_variation"
 ]
-Metric = Literal[AbsoluteMetric, ScaledMetric, RelativeMetric]
+DartsMetric = Literal[AbsoluteMetric, ScaledMetric, RelativeMetric]
+# what tables of runs show beside metrics
+OTHER_COLUMNS = ("mql", "skill", "seconds")
 
 
 def _check_quantiles(levels: list[float]) -> list[float]:
@@ -60,6 +62,22 @@ def _check_size(size: float) -> float:
     return size
 
 
+def metric_name(metric: str) -> str:
+    """Return how tables name a metric: a function of the user's own by the end of its path."""
+    return metric.rpartition(".")[2]
+
+
+def _check_metrics(metrics: list[str]) -> list[str]:
+    names = [metric_name(metric) for metric in metrics]
+    taken = {*get_args(DartsMetric), *OTHER_COLUMNS}
+    for metric, name in zip(metrics, names, strict=True):
+        if metric != name and name in taken:
+            raise ValueError(f"must not contain {metric}: the name {name} is taken. Rename it")
+        if names.count(name) > 1:
+            raise ValueError(f"must not contain two metrics with the name {name}. Rename one")
+    return metrics
+
+
 def _check_node(node: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(node.get("_target_"), str):
         raise ValueError("must have the dotted path of a class or function as _target_")
@@ -74,7 +92,11 @@ def listed(value: Any) -> Any:
 Positive = Annotated[int, Field(ge=1)]
 Size = Annotated[float, AfterValidator(_check_size)]
 Quantiles = Annotated[list[float], AfterValidator(_check_quantiles)]
-Metrics = Annotated[list[Metric], Field(min_length=1)]
+# the dotted path of a function of the user's own
+OwnMetric = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+Metrics = Annotated[
+    list[DartsMetric | OwnMetric], Field(min_length=1), AfterValidator(_check_metrics)
+]
 # what Hydra builds: a class or function as ``_target_``, and its arguments
 Node = Annotated[dict[str, Any], AfterValidator(_check_node)]
 Nodes = dict[str, Node]
@@ -99,6 +121,7 @@ class DataConfig(Config):
     fill: Literal["forbid", "linear", "seasonal", "zero"]
     scaler: str
     end: str | int | None = None
+    end_together: bool = False
     component_series: bool = False
     validation_start: str | int | None = None
     test_start: str | int | None = None
@@ -110,12 +133,21 @@ class DataConfig(Config):
     max_samples_per_ts: Positive | None = None
     static_encoding: Literal["onehot", "ordinal"] = "onehot"
     sample_weight: Literal["linear", "exponential"] | None = None
+    train_on_filled: bool = True
     device: Literal["host", "accelerator"] = "host"
 
     @property
     def title(self) -> str:
         """Name of the data in messages and titles."""
         return type(self).__name__
+
+    @model_validator(mode="after")
+    def _weights_once(self) -> "DataConfig":
+        if self.sample_weight is not None and not self.train_on_filled:
+            raise ValueError(
+                "has both data.sample_weight and data.train_on_filled=false. Set only one of them"
+            )
+        return self
 
 
 def _import_source(path: Any) -> type[DataConfig]:
@@ -223,7 +255,7 @@ class TrainConfig(CommandConfig):
     horizon: Positive
     stride: Positive
     metrics: Metrics
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     quantiles: Quantiles
     num_samples: Positive
     save_every_n_epochs: Annotated[int, Field(ge=0)]
@@ -231,6 +263,7 @@ class TrainConfig(CommandConfig):
     finetune: str | None
     data: AnySource
     storage: Node | None = None
+    windows: Node | None = None
     dataloader: LoaderConfig
     model: Annotated[dict[str, Any], _checked_as(ModelArguments)]
     trainer: Annotated[dict[str, Any], _checked_as(TrainerArguments)]
@@ -282,6 +315,7 @@ class PredictConfig(CommandConfig):
     accelerator: Accelerator
     horizon: Positive | None
     output: str
+    overwrite: bool
     data_path: str | None
     future_path: str | None
     quantiles: Quantiles | None
@@ -380,6 +414,7 @@ ALLOWED = {
     "too_long": "a list with one entry",
     "greater_than_equal": "at least {ge}",
     "literal_error": "{expected}",
+    "string_pattern_mismatch": "the dotted path of a function",
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from inspect import isclass
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
 import yaml
@@ -20,6 +21,8 @@ PACKAGES = (
     *(f"pytorch_lightning.{name}" for name in ("callbacks", "loggers", "plugins", "profilers")),
     __package__,
 )
+# keys whose values are names that the project knows, or dotted paths of the user's own code
+OWN = r"data\.scaler|metrics\.\d+"
 # functions of Hydra that import what their arguments name
 GETTERS = ("hydra.utils.get_class", "hydra.utils.get_method")
 # bounds of a config, in bytes and in characters of one value
@@ -45,10 +48,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(SIZE + 1).decode()
+            text = file.read(SIZE + 1).decode().replace("\r\n", "\n")
         if len(text) > SIZE or not text.endswith("\n...\n"):
             raise ValueError(f"it has no end within {SIZE} bytes")
-        values = yaml.load(text, BoundedLoader)
+        values = BoundedLoader(text).get_single_data()
         if isinstance(values, dict):
             return values
         raise ValueError("it holds no keys")
@@ -67,7 +70,7 @@ def check_code(values: dict[str, Any]) -> None:
     Raises:
         UserError: naming the first key that names anything else.
     """
-    for key, name in _named_code(values):
+    for key, name in named_code(values):
         known = name in GETTERS or (isinstance(name, str) and _is_known_class(key, name))
         if not (known or _in_conf(name)):
             raise UserError(
@@ -76,7 +79,7 @@ def check_code(values: dict[str, Any]) -> None:
             )
 
 
-def _named_code(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def named_code(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value that would be imported, or resolved by OmegaConf, with its dotted key."""
     if isinstance(values, dict):
         names_code = str(values.get("_target_")).startswith("hydra.")
@@ -86,11 +89,11 @@ def _named_code(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             if name == "_target_" or names_code or is_class or own == "data.function":
                 yield own, value
             else:
-                yield from _named_code(value, own)
+                yield from named_code(value, own)
     elif isinstance(values, list | tuple):
         for number, value in enumerate(values):
-            yield from _named_code(value, f"{key}.{number}")
-    elif isinstance(values, str) and "${" in values:
+            yield from named_code(value, f"{key}.{number}")
+    elif isinstance(values, str) and ("${" in values or (fullmatch(OWN, key) and "." in values)):
         yield key, values
 
 

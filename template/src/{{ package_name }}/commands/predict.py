@@ -1,5 +1,6 @@
 """Forecast beyond the data with one finished run, or with the average of several."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,12 +10,14 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from ..config import PredictConfig, build, check_config
-from ..data import Panel, Steps, fingerprint
+from ..data import Panel, Steps, fingerprint, show_time
 from ..errors import UserError
 from ..evaluation.forecast import combine, forecast
 from ..evaluation.plots import draw_future, save_png
 from ..run import Run, load_run
 from ..runs.folder import written_aside
+
+log = logging.getLogger(__name__)
 
 
 def predict(composed: DictConfig) -> None:
@@ -25,7 +28,7 @@ def predict(composed: DictConfig) -> None:
     """
     config = check_config(composed, PredictConfig)
     output = Path(config.output)
-    check_output(output)
+    check_output(output, config.overwrite)
     runs = [load_run(folder, config.accelerator) for folder in config.run]
     horizon = config.horizon or runs[0].config.horizon
     prepared = [_prepared(run, config, horizon) for run in runs]
@@ -40,6 +43,7 @@ def predict(composed: DictConfig) -> None:
     def table(numbers: Steps | None = None) -> pd.DataFrame:
         return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
+    _log_starts(data)
     forecasts = table(np.array([0]) if config.writer else None)
     plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
     levels = config.quantiles or runs[0].config.quantiles
@@ -67,23 +71,41 @@ def _prepared(
     return data, partial(forecast, run.bundle, data, horizon, spec.quantiles, calibration)
 
 
+def _log_starts(data: Panel) -> None:
+    """Say where the series end, if some end earlier than others."""
+    ends, counts = np.unique(data.targets.stop, return_counts=True)
+    if len(ends) > 1:
+        early = counts[:-1].sum()
+        log.info(
+            "%d of %d series end before %s, the first of them at %s. Each series is forecast from "
+            "its own end; a run with data.end_together=true forecasts all of them from one time.",
+            early,
+            len(data.names),
+            show_time(data.times[ends[-1] - 1]),
+            show_time(data.times[ends[0] - 1]),
+        )
+
+
 def _targets(data: Panel) -> str:
     return fingerprint(Panel(data.names, data.times, data.targets))
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, overwrite: bool = False) -> None:
     """Check, before any work is done, that a forecast and its plot can be written.
 
     Raises:
-        UserError: if a file exists, the folder does not, or the suffix is unknown.
+        UserError: if a file exists that may not be overwritten, the folder does not exist, or the
+            suffix is unknown.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"output: {str(path)!r} must end in .csv or .parquet.")
     if not path.parent.is_dir():
         raise UserError(f"output: there is no folder '{path.parent}'. Create it first.")
     for existing in (path, path.with_suffix(".png")):
-        if existing.exists():
-            raise UserError(f"output: '{existing}' already exists. Choose another name.")
+        if existing.exists() and not overwrite:
+            raise UserError(
+                f"output: '{existing}' already exists. Choose another name, or set overwrite=true."
+            )
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,19 +1,21 @@
 """Train a model, test it beside the baseline, and leave everything in the run's folder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from ..cli import refuse_other_overrides
 from ..config import TrainConfig, build, check_config
-from ..data import IN_MEMORY, fingerprint
-from ..evaluation.backtest import backtest
+from ..data import IN_MEMORY, Storage, fingerprint
+from ..evaluation.backtest import backtest, validation_backtest
+from ..evaluation.metrics import import_metrics
 from ..evaluation.results import RunResults, describe_backtest, summary, write_results
 from ..loading.batch_cost import GATHERED
-from ..loading.hardware import detect_hardware
+from ..loading.hardware import Hardware, detect_hardware
 from ..loading.plan import plan_loader
-from ..modeling.build import build_model
+from ..modeling.build import build_model, trust_classes
 from ..modeling.bundle import load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
@@ -56,34 +58,50 @@ def _train(composed: DictConfig, run_dir: Path) -> None:
         config = check_config(composed, TrainConfig)
     hardware = detect_hardware(config.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
+    import_metrics(config.metrics)
+    trust_classes(config.model)
     plan_loader(config.dataloader, hardware, GATHERED)
     if resumed:
         remove_leftovers(run_dir)
         point = load_point(run_dir)
     else:
         write_config(run_dir, config.as_dict())
-    timer = StageTimer()
+    with (build(config.storage) or IN_MEMORY).open(run_dir) as storage:
+        _fit_and_test(config, run_dir, hardware, point, storage)
 
+
+def _fit_and_test(
+    config: TrainConfig,
+    run_dir: Path,
+    hardware: Hardware,
+    point: dict[str, Any] | None,
+    storage: Storage,
+) -> None:
+    """Do all that needs the data. Its values are in use until this returns."""
+    timer = StageTimer()
     model = build_model(config, run_dir, point)
     if config.finetune is not None and point is None:
         source = load_run(config.finetune, key="finetune")
+        trust_classes(source.config.model)
         load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
-    with (build(config.storage) or IN_MEMORY).open(run_dir) as storage:
-        prepared = prepare_data(model, config, storage)
-        digest = fingerprint(prepared.data)
-        check_same_data(run_dir, digest)
-        timer.end("load")
+    prepared = prepare_data(model, config, storage)
+    digest = fingerprint(prepared.data)
+    check_same_data(run_dir, digest)
+    timer.end("load")
 
-        windows = make_windows(model, config, prepared, hardware)
-        plan = fit_model(model, config, *windows, hardware)
-        save_bundle(run_dir / BUNDLE, model, prepared.scalers)
-        write_config(run_dir / BUNDLE, config.as_dict())
-        timer.end("fit")
+    windows = make_windows(model, config, prepared, hardware)
+    plan = fit_model(model, config, *windows, hardware)
+    save_bundle(run_dir / BUNDLE, model, prepared.scalers)
+    write_config(run_dir / BUNDLE, config.as_dict())
+    timer.end("fit")
 
-        # the test runs on what was saved, so a bundle that does not load shows at once
-        run = Run(run_dir, config, hardware.accelerator)
-        tested = backtest(run.bundle, prepared.data, prepared.split, run.backtest_spec(), storage)
-        timer.end("evaluate")
+    # the test runs on what was saved, so a bundle that does not load shows at once
+    run = Run(run_dir, config, hardware.accelerator)
+    parts, spec = (run.bundle, prepared.data, prepared.split), run.backtest_spec()
+    validated = validation_backtest(*parts, spec, storage)
+    spec = replace(spec, baseline=validated.baseline) if validated else spec
+    tested = backtest(*parts, spec, storage)
+    timer.end("evaluate")
     loader = {name: asdict(choice) for name, choice in plan.items()}
     results = RunResults(
         folder=run_dir,
@@ -94,6 +112,7 @@ def _train(composed: DictConfig, run_dir: Path) -> None:
         backtest=tested,
         metric_names=config.metrics,
         loggers=model.trainer_params["logger"],
+        validation=validated,
     )
     write_results(results)
     write_json(run_dir / RECORD, results.record)

@@ -1,6 +1,7 @@
 """Missing values: a NaN in the training data makes every forecast NaN."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,8 @@ def fill_gaps(panel: Panel, config: DataConfig, problems: Problems) -> Panel:
     A target is cut where all components are missing, a covariate where one of them is: values
     beyond what is known must not be made up. Weights are not cut; missing ones become 0. A value
     of the training part is never filled from the parts after it, nor one of the validation part
-    from the test part.
+    from the test part. With ``end_together``, targets that end early have missing values up to the
+    end of the last one. ``targets.filled`` remembers what was filled; a zero counts as known.
 
     Args:
         panel: series that may hold NaN.
@@ -39,12 +41,20 @@ def fill_gaps(panel: Panel, config: DataConfig, problems: Problems) -> Panel:
     }
     if panel.sample_weight is not None:
         _fill_weights(panel.sample_weight, panel, problems)
+    if config.end_together:
+        cut["targets"] = _end_together(cut["targets"])
     panel = panel.with_roles(cut)
     split = divide(panel, config)
-    filled = sum(_fill(array, panel, split, config, problems) for array in cut.values())
-    if filled and not problems:
-        log.info("Filled %d missing values (data.fill=%s).", filled, config.fill)
-    return panel
+    filled = {role: _fill(array, panel, split, config, problems) for role, array in cut.items()}
+    count = sum(
+        np.count_nonzero(array.filled) for array in filled.values() if array.filled is not None
+    )
+    if count and not problems:
+        log.info("Filled %d missing values (data.fill=%s).", count, config.fill)
+    if config.fill == "zero":
+        # what was not recorded did not happen: zeros are as good as any other value
+        return panel
+    return panel.with_roles(filled)
 
 
 def warn_of_constants(panel: Panel) -> None:
@@ -96,6 +106,17 @@ def _cut_ends(array: SeriesArray, role: str, panel: Panel, problems: Problems) -
     return array.between(array.start + begin, array.start + end)
 
 
+def _end_together(array: SeriesArray) -> SeriesArray:
+    """Return the series with NaN up to the last step of any of them."""
+    length = np.where(array.length > 0, array.stop.max() - array.start, 0)
+    values = np.full((int(length.sum()), len(array.components)), np.nan, array.values.dtype)
+    longer = replace(array, values=values, first=np.cumsum(length) - length, length=length)
+    known = longer.between(0, array.stop)
+    for numbers, own in array.batches():
+        values[known.rows(numbers)] = own.reshape(-1, own.shape[2])
+    return longer
+
+
 def _limit(values: Array) -> np.floating:
     """Return the largest usable value, in the type of the values."""
     found: np.floating = values.dtype.type(min(LARGEST, float(np.finfo(values.dtype).max)))
@@ -104,19 +125,18 @@ def _limit(values: Array) -> np.floating:
 
 def _fill(
     array: SeriesArray, panel: Panel, split: Split, config: DataConfig, problems: Problems
-) -> int:
-    """Fill the missing values of one role, and return how many there were."""
+) -> SeriesArray:
+    """Fill the missing values of one role, and return it with what was filled."""
     season, subject = 1, f"data.fill={config.fill}"
     if config.fill == "seasonal":
         season = config.season_length
         subject += f" with data.season_length={season}"
-    count = 0
+    mask: Mask | None = None
     for numbers, values in array.batches():
         gaps = np.isnan(values).any(axis=(1, 2))
         if not gaps.any():
             continue
         numbers, values = numbers[gaps], values[gaps]
-        count += int(np.isnan(values).sum())
         if config.fill == "forbid":
             _add_cells(np.isnan(values), numbers, array, panel, problems, *_MISSING)
             continue
@@ -128,8 +148,10 @@ def _fill(
             parts += step >= split.test_start[numbers, None]
             filled = _from_neighbours(values, parts, season)
         _add_cells(np.isnan(filled), numbers, array, panel, problems, *_UNFILLED, subject)
+        mask = np.zeros(array.values.shape, bool) if mask is None else mask
+        mask[array.rows(numbers)] = np.isnan(values).reshape(-1, filled.shape[2])
         array.values[array.rows(numbers)] = filled.reshape(-1, filled.shape[2])
-    return count
+    return replace(array, filled=mask)
 
 
 def _from_neighbours(values: Array, parts: Steps, season: int) -> Array:

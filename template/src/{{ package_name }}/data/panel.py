@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 ROLES = ("targets", "past_covariates", "future_covariates", "sample_weight")
 # values that are processed at once; all at once would multiply the memory of the data
-BATCH = 1 << 21
+BATCH = 1 << 19
 
 
 class Storage:
@@ -56,6 +56,8 @@ class SeriesArray:
         length: steps of each series, shape (series,).
         start: position of the first step of each series on the time axis, shape (series,).
         components: their names.
+        filled: where values were missing and have been filled, shaped as ``values``; None if no
+            value was.
     """
 
     values: Array
@@ -63,6 +65,7 @@ class SeriesArray:
     length: Steps
     start: Steps
     components: list[str]
+    filled: NDArray[np.bool_] | None = None
 
     @property
     def stop(self) -> Steps:
@@ -86,6 +89,11 @@ class SeriesArray:
         """Return the values of one series, shape (steps, components)."""
         first = int(self.first[number])
         return self.values[first : first + int(self.length[number])]
+
+    def observed(self, rows: slice | Steps) -> Array:
+        """Return the values in some rows, with NaN in place of those that were filled."""
+        values = self.values[rows]
+        return values if self.filled is None else np.where(self.filled[rows], np.nan, values)
 
     def as_one_series(self) -> "SeriesArray":
         """Return the values of all series, one after the other, as those of a single one."""
@@ -128,7 +136,7 @@ class SeriesArray:
         new = replace(self, values=array, first=first, components=components)
         for numbers, values in self.batches():
             array[new.rows(numbers)] = function(numbers, values).reshape(-1, width)
-        return replace(new, values=storage.finish(array))
+        return replace(new, values=storage.finish(array), filled=None)
 
 
 @dataclass(frozen=True)

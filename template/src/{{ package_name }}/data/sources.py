@@ -19,7 +19,7 @@ from ..errors import UserError
 from .checks import Problems
 from .gaps import fill_gaps, warn_of_constants
 from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage
-from .scaling import SCALERS
+from .scaling import scaler_kind
 from .split import cut_after, split_components
 
 # of the tables that hold forecasts, beside the targets
@@ -44,8 +44,7 @@ class Source(DataConfig, ABC):
     @field_validator("scaler")
     @classmethod
     def _known_scaler(cls, name: str) -> str:
-        if name not in SCALERS:
-            raise ValueError(f"must be one of {', '.join(SCALERS)}")
+        scaler_kind(name)
         return name
 
 

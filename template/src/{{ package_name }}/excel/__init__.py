@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from ..data.builder import ROW
-from ..data.files import Text, TextFiles
+from ..data.files import Text, TextFiles, repeated_column
 
 
 class ExcelFiles(TextFiles):
@@ -38,8 +38,7 @@ class ExcelFiles(TextFiles):
         names = [name or f"column {number}" for number, name in enumerate(header, 1)]
         for name in names:
             if names.count(name) > 1:
-                what = f"two columns are called {name!r}"
-                raise ValueError(what, "Rename or remove one of them.")
+                raise repeated_column(name)
         return rows[1:].rename(dict(zip(texts.columns, names, strict=True)))
 
     def _cells(self, path: Path, kind: str) -> pl.DataFrame:

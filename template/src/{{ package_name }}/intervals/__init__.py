@@ -15,7 +15,8 @@ import numpy as np
 
 from ..data import Panel, Split, Steps
 from ..errors import UserError
-from ..evaluation.backtest import BacktestSpec, values_at
+from ..evaluation.backtest import BacktestSpec
+from ..evaluation.baselines import truth_at
 from ..evaluation.inference import Array, Forecasts, Origins, forecast_bundle, last_origins
 from ..evaluation.metrics import central_intervals
 from ..modeling.bundle import Bundle
@@ -74,7 +75,7 @@ def calibrate(bundle: Bundle, data: Panel, split: Split, spec: BacktestSpec) -> 
     origins = _origins(bundle, data, split, spec.horizon)
     forecasts = forecast_bundle(bundle, data, origins, spec.horizon, spec.quantiles)
     steps = int(bundle.model.output_chunk_shift) + np.arange(spec.horizon)
-    truth = values_at(data.targets, origins, steps)
+    truth = truth_at(data.targets, origins, steps)
     times, series = origins.position[:, None] + steps, origins.series
     begin, end = split.train_end[series, None], split.test_start[series, None]
     truth[(times < begin) | (times >= end)] = np.nan

@@ -1,5 +1,7 @@
 """Arrays in files, of which the system keeps in memory only what is in use."""
 
+import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +26,12 @@ class MappedArrays(Storage):
         # a role may be stored more than once, for training and for the test
         number = sum(1 for _ in self.folder.iterdir())
         path = self.folder / f"{number}-{name}.npy"
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(rows, width))
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(rows, width))
+        if hasattr(os, "posix_fallocate"):
+            # writing to a mapped file would kill the process when the disk is full
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
 
     def finish(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the array, mapped for reading only."""
@@ -46,3 +53,5 @@ class MappedFiles:
         # Windows does not delete files that are still mapped; that must not end the command
         with TemporaryDirectory(dir=folder, prefix="storage-", ignore_cleanup_errors=True) as name:
             yield MappedArrays(Path(name))
+            # a model and its trainer refer to each other, and to the arrays
+            gc.collect()

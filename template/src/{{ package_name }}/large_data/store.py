@@ -1,5 +1,6 @@
 """A store: the series of a source in mapped files, prepared once and opened by many runs."""
 
+import gc
 import shutil
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,25 @@ def prepare(composed: DictConfig) -> None:
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    panel, problems = read_data(config.data, MappedArrays(unfinished))
-    problems.refuse()
-    write_store(unfinished, panel, config.data)
+    count = write_store(unfinished, config.data)
+    # Windows neither deletes nor moves files that are still mapped
+    gc.collect()
+    used = read_json(unfinished / STORE)["files"].values()
+    for path in unfinished.glob("*.npy"):
+        if path.name not in used:
+            path.unlink()
     unfinished.replace(folder)
-    print(f"Saved {len(panel.names)} series in {folder}")
+    print(f"Saved {count} series in {folder}")
 
 
-def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
-    """Describe the arrays in ``folder`` that hold the values of ``panel``, remove all others."""
+def write_store(folder: Path, source: DataConfig) -> int:
+    """Write the series of a source and what describes them, and return their number.
+
+    Raises:
+        UserError: if the data cannot be used.
+    """
+    panel, problems = read_data(source, MappedArrays(folder))
+    problems.refuse()
     files, places = {}, {"times": panel.times.to_numpy()}
     for role, array in panel.roles.items():
         path = folder / f"{role}.npy"
@@ -79,9 +90,7 @@ def write_store(folder: Path, panel: Panel, source: DataConfig) -> None:
         "sources": {str(path): _state(path) for path in paths},
     }
     write_json(folder / STORE, content)
-    for path in folder.glob("*.npy"):
-        if path.name not in files.values():
-            path.unlink()
+    return len(panel.names)
 
 
 class StoredPanel(Source):
@@ -103,21 +112,24 @@ class StoredPanel(Source):
         folder, again = Path(self.path), "Run prepare.py again."
         try:
             content = read_json(folder / STORE)
-        except (OSError, ValueError) as error:
+            version, sources = content["version"], content["sources"].items()
+            changed = [path for path, state in sources if _state(Path(path)) not in (None, state)]
+        # anything may be wrong with a file that anyone can edit
+        except Exception as error:
             raise UserError(f"data.path: '{folder}' is not a complete store. {again}") from error
-        if content["version"] != VERSION:
+        if version != VERSION:
             raise UserError(f"data.path: '{folder}' is a store of another version. {again}")
-        for path, state in content["sources"].items():
-            if Path(path).exists() and _state(Path(path)) != state:
-                what = f"'{path}' has changed since the store was written"
-                raise UserError(f"data.path: {what}. {again}")
+        for path in changed:
+            what = f"'{path}' has changed since the store was written"
+            raise UserError(f"data.path: {what}. {again}")
+        damaged = f"data.path: '{folder}' is damaged: its values have changed. {again}"
         try:
             panel = _open(folder, content)
-            damaged = fingerprint(panel) != content["fingerprint"]
-        except (OSError, EOFError, ValueError, KeyError):
-            damaged = True
-        if damaged:
-            raise UserError(f"data.path: '{folder}' is damaged: its values have changed. {again}")
+            same = fingerprint(panel) == content["fingerprint"]
+        except Exception as error:
+            raise UserError(damaged) from error
+        if not same:
+            raise UserError(damaged)
         return panel
 
 
@@ -138,6 +150,6 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
     return Panel(content["names"], axis, **arrays, static_covariates=table)
 
 
-def _state(path: Path) -> list[int]:
-    """Return the size of a file and the time of its last change."""
-    return [path.stat().st_size, path.stat().st_mtime_ns]
+def _state(path: Path) -> list[int] | None:
+    """Return the size of a file and the time of its last change; None if there is no such file."""
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from tqdm import tqdm
 
 from ..config import LoaderConfig, TrainConfig, build
-from ..data import IN_MEMORY
+from ..data import IN_MEMORY, Storage
 from ..errors import UserError
 from ..evaluation.plots import save_png
 from ..loading.hardware import Hardware
@@ -35,11 +35,11 @@ def measure_loaders(config: TrainConfig, hardware: Hardware, batches: int, write
     """
     folder = Path("outputs", "doctor", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
     folder.mkdir(parents=True)
-    model = build_model(config, folder)
     with (build(config.storage) or IN_MEMORY).open(folder) as storage:
-        windows, _ = make_windows(model, config, prepare_data(model, config, storage), hardware)
-        print(f"\nMeasuring {EPOCHS} epochs of {batches} steps with each setting")
-        measurements = measure_all(config, windows, hardware, batches)
+        # the windows are in use until this returns
+        measurements = measure_all(
+            config, _windows(config, folder, hardware, storage), hardware, batches
+        )
     print(table(measurements))
     write_text(folder / "loader.txt", table(measurements) + "\n")
     save_png(draw(measurements), folder / "loader.png")
@@ -61,6 +61,13 @@ def settings_to_measure(hardware: Hardware) -> list[LoaderConfig]:
     ]
 
 
+def _windows(
+    config: TrainConfig, folder: Path, hardware: Hardware, storage: Storage
+) -> TorchTrainingDataset:
+    model = build_model(config, folder)
+    return make_windows(model, config, prepare_data(model, config, storage), hardware)[0]
+
+
 def measure_all(
     config: TrainConfig, windows: TorchTrainingDataset, hardware: Hardware, batches: int
 ) -> list[Measurement]:
@@ -73,6 +80,7 @@ def measure_all(
             "Increase measure.batches, decrease "
             "model.batch_size, or use more data."
         )
+    print(f"\nMeasuring {EPOCHS} epochs of {batches} steps with each setting")
     logging.disable(logging.INFO)
     try:
         with warnings.catch_warnings(action="ignore"):

@@ -40,18 +40,18 @@ class BatchCost:
 
 
 # an assumption for windows gathered from memory, before any data is read
-GATHERED = BatchCost(batch_seconds=1e-4, batch_cpu_seconds=1e-4, batches=1000, batch_bytes=1 << 17)
+GATHERED = BatchCost(batch_seconds=1e-4, batch_cpu_seconds=1e-4, batches=1000, batch_bytes=1 << 12)
 
 
 def measure_batch_cost(
-    dataset: Dataset[Any], batch_size: int, epochs: int, loaders: int = 2
+    dataset: Dataset[Any], batch_size: int, batches: int, loaders: int = 2
 ) -> BatchCost:
     """Measure the loading of random windows in less than a second."""
     # imported here because doctor.py needs nothing else of Lightning
     from pytorch_lightning.utilities.seed import isolate_rng
 
     length = len(dataset)  # type: ignore[arg-type]
-    batch_size, batches = min(batch_size, length), epochs * -(-length // batch_size)
+    batch_size = min(batch_size, length)
     fetch = getattr(dataset, "__getitems__", lambda one: [dataset[int(one[0])]])
     # single windows where the dataset has no batches, because a batch of slow ones may take long
     fetched = batch_size if hasattr(dataset, "__getitems__") else 1

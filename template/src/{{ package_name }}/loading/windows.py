@@ -25,6 +25,8 @@ from ..errors import UserError
 from .series_tensor import SeriesTensor, static_tensor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..data.panel import Panel, Steps
 
 
@@ -177,7 +179,7 @@ class WindowDataset(ShiftedTorchTrainingDataset):
         tensors = self.__getitems__([index]).tensors()
         return TorchTrainingSample(**{name: value[0].numpy() for name, value in tensors.items()})
 
-    def __getitems__(self, indices: "Sequence[int] | Steps") -> WindowBatch:
+    def __getitems__(self, indices: "Sequence[int] | NDArray[np.integer]") -> WindowBatch:
         """Return a batch of windows; torch calls this method where a dataset has it.
 
         Returns:

@@ -1,8 +1,11 @@
 """Save and load what a run forecasts with: the model and its fitted scalers."""
 
 import copyreg
+import logging
 import pickle
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ from typing import Any
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.likelihood_models.base import LikelihoodType
 from darts.utils.serialization import safe_globals
-from darts.utils.serialization.base import restricted_pickle_load
+from darts.utils.serialization.base import UnpicklingError, restricted_pickle_load
 
 from ..data import Panel, Scalers
+from ..data.checks import shown
 from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
+from ..run_config import check_code
 from ..runs.folder import checked, write_sums
 from .build import import_model
 from .callbacks import all_finite
@@ -24,6 +29,8 @@ from .fit import silence_few_workers_warning
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
 FILES = MODEL, f"{MODEL}.ckpt", SCALERS
+
+log = logging.getLogger(__name__)
 
 # Python before 3.11.4 pickles a member with ``getattr``, which safe loading refuses
 copyreg.pickle(LikelihoodType, lambda member: (LikelihoodType, (member.value,)))
@@ -37,24 +44,29 @@ class Bundle:
     scalers: Scalers
 
     def match(self, data: Panel, drop: bool) -> Panel:
-        """Return the series that the run was trained on, if each of them has its own scaler.
+        """Return the series of the run that the data has, in the order of the run.
 
-        A single series may have another name. ``drop`` leaves out series that are new to the run.
+        Scalers that all series share take any series. A single series may have another name.
+        ``drop`` leaves out series that are new to the run.
 
         Raises:
-            UserError: when series are missing, or new and not dropped.
+            UserError: when series are new and not dropped, or none is left.
         """
         known, names = self.scalers.names, data.names
         if names == known or len(names) == len(known) == 1 or self.scalers.take_any_series:
             return data
         new, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
-        if missing or (new and not drop):
+        if len(new) == len(names) or (new and not drop):
             raise UserError(
-                f"The data has other series than the run. Missing: {len(missing)} {missing[:3]}; "
-                f"new: {len(new)} {new[:3]}. Use the same series, or train again."
+                f"The run has no scaler for {len(new)} series of the data: {shown(new, len(new))}. "
+                "Leave them out, or train with data.scaler_fit=global: one scaler for all series "
+                "takes new ones, but does not even out different levels."
             )
+        if missing:
+            lacking = shown(missing, len(missing))
+            log.warning("The data lacks %d of %d series: %s.", len(missing), len(known), lacking)
         position = {name: number for number, name in enumerate(names)}
-        return data.select([position[name] for name in known])
+        return data.select([position[name] for name in known if name in position])
 
 
 def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
@@ -76,7 +88,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     so ``model_target`` is the ``_target_`` of the run's model config.
 
     Raises:
-        UserError: when a file of the bundle is missing or damaged, or its weights are not finite.
+        UserError: when a file of the bundle is missing, damaged or not safe to load, or its weights
+            are not finite.
     """
     for name in FILES:
         checked(folder, name)
@@ -86,7 +99,7 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     # from naive models
     warnings.filterwarnings("ignore", message=".*contains no parameters.*")
     import_model(model_target)
-    with safe_globals(SAVED_FUNCTIONS):
+    with _safe_loading(folder), safe_globals(SAVED_FUNCTIONS):
         model = TorchForecastingModel.load(
             str(folder / MODEL), pl_trainer_kwargs=trainer, map_location="cpu"
         )
@@ -95,6 +108,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
         with (folder / SCALERS).open("rb") as file:
             saved: dict[str, Any] = restricted_pickle_load(file)
     scalers = {key: Scaler(**one) for key, one in saved.items() if isinstance(one, dict)}
+    for scaler in scalers.values():
+        check_code({"data": {"scaler": scaler.kind}})
     return Bundle(model=model, scalers=Scalers(**{**saved, **scalers}))
 
 
@@ -106,16 +121,34 @@ def load_weights(
     ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``.
 
     Raises:
-        UserError: when a file of the bundle is missing or damaged; when the weights do not fit,
-            with the arguments that differ.
+        UserError: when a file of the bundle is missing, damaged or not safe to load; when the
+            weights do not fit, with the arguments that differ.
     """
     for name in FILES:
         checked(folder, name)
     try:
-        model.load_weights(str(folder / MODEL), map_location="cpu")
+        with _safe_loading(folder):
+            model.load_weights(str(folder / MODEL), map_location="cpu")
     except (ValueError, RuntimeError) as error:
         other = {key: value for key, value in trained.items() if wanted.get(key) != value}
         arguments = " ".join(f"model.{key}={value}" for key, value in other.items())
         raise UserError(
             f"finetune: the weights do not fit this model. The run was trained with {arguments}."
+        ) from error
+
+
+@contextmanager
+def _safe_loading(folder: Path) -> Iterator[None]:
+    """Refuse pickles that would run code, without Darts' advice to load them anyway."""
+    try:
+        for name in FILES:
+            # torch.load also reads bare pickles, and knows them by their first bytes
+            with (folder / name).open("rb") as file:
+                if name != SCALERS and file.read(4) != b"PK\x03\x04":
+                    raise UnpicklingError(f"{name} is a pickle")
+        yield
+    except (UnpicklingError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0].rstrip(".")
+        raise UserError(
+            f"{folder}: its files are not safe to load ({reason}). Use a run of train.py."
         ) from error

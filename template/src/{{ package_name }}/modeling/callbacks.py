@@ -87,6 +87,7 @@ class FiniteLoss(Callback):
         """Watch the training on the windows of ``panel``."""
         self._names, self._times = panel.names, panel.times
         self._losses: list[torch.Tensor] = []
+        self._failed: Any = None
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -113,11 +114,21 @@ class FiniteLoss(Callback):
         """Check the weights, which may not have been saved."""
         self.on_save_checkpoint(trainer, pl_module, {})
 
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Keep the trainer, which Darts gives to its model only after the fit."""
+        self._failed = trainer
+
+    def refuse_output(self) -> NoReturn:
+        """Raise UserError: the output of the model is NaN; name the loss that made it so."""
+        self._check_losses(self._failed)
+        refuse_training(self._failed, "the model's output is NaN")
+
     def _check_losses(self, trainer: Any) -> None:
         losses, self._losses = self._losses, []
         if losses and not (finite := torch.stack(losses).isfinite()).all():
             first = int(finite.int().argmin())
-            batch = trainer.fit_loop.epoch_loop.batch_idx - (len(losses) - 1 - first)
+            done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+            batch = done - len(losses) + first
             where = f", batch {batch}{self._windows(trainer, batch)}"
             refuse_training(trainer, f"the loss is {losses[first]:g}", where)
 

@@ -1,17 +1,16 @@
 """Prepare data for a model, cut it into windows, and fit the model to them."""
 
 import logging
-import signal
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 from darts.utils.data import TorchTrainingDataset
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.callbacks import ModelCheckpoint, StochasticWeightAveraging
 
-from ..config import DataConfig, TrainConfig
+from ..config import DataConfig, TrainConfig, build
 from ..data import (
     IN_MEMORY,
     Panel,
@@ -30,7 +29,9 @@ from ..loading.hardware import Hardware
 from ..loading.plan import LoaderPlan, dataloader_kwargs, plan_loader, preload
 from ..loading.windows import WindowDataset
 from ..loading.workers import attend_workers
-from .callbacks import FiniteLoss, refuse_training
+from .callbacks import FiniteLoss
+from .resume import load_checkpoint
+from .signals import stopped_by_signals
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,12 @@ def make_windows(
 ) -> tuple[TorchTrainingDataset, TorchTrainingDataset | None]:
     """Return training and validation windows, as ``WindowDataset`` where that covers them.
 
-    The model gets a callback that stops its training if the loss is not finite.
+    ``config.windows`` may put a dataset of the user's own in place of the training windows. The
+    model gets a callback that stops its training if the loss is not finite, and its likelihood the
+    data, if it has a method ``use_data``.
+
+    Raises:
+        UserError: when it does not return a dataset that Darts can train on.
     """
     data, scaled, split = config.data, prepared.scaled, prepared.split
     parts = [replace(scaled, targets=split.train(scaled.targets))]
@@ -104,19 +110,36 @@ def make_windows(
         look_back = model.min_train_series_length - model.output_chunk_length
         targets = split.validation(scaled.targets, look_back)
         parts.append(replace(scaled, targets=targets, sample_weight=None))
+    if not data.train_on_filled and prepared.data.targets.filled is not None:
+        parts = [_without_filled(part, prepared.data.targets) for part in parts]
     model.trainer_params["callbacks"].append(FiniteLoss(scaled))
+    if hasattr(model.likelihood, "use_data"):
+        model.likelihood.use_data(prepared)
     longest = [part.select([int(part.targets.length.argmax())]) for part in parts]
     shapes = darts_datasets(model, data, longest)
     if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
         name = type(shapes[0]).__name__
         log.info("%s: not covered by WindowDataset; Darts' dataset is used.", name)
-        return darts_datasets(model, data, parts)
+        train, validation = darts_datasets(model, data, parts)
+        return _own_windows(config, train), validation
     device = hardware.accelerator if data.device == "accelerator" else "cpu"
     windows = [
         WindowDataset(shape, _weighted(part, shape), data.max_samples_per_ts, data.sampling, device)
         for shape, part in zip(shapes, parts, strict=False)
     ]
-    return windows[0], windows[1] if split.validates else None
+    return _own_windows(config, windows[0]), windows[1] if split.validates else None
+
+
+def _own_windows(config: TrainConfig, windows: TorchTrainingDataset) -> TorchTrainingDataset:
+    if config.windows is None:
+        return windows
+    own = build(config.windows, "windows")(windows)
+    if not isinstance(own, TorchTrainingDataset) or len(own) == 0:
+        raise UserError(
+            f"windows: {config.windows['_target_']} must return a TorchTrainingDataset of Darts "
+            f"with at least one window, not {own!r}."
+        )
+    return own
 
 
 def darts_datasets(
@@ -150,6 +173,19 @@ def _weighted(part: Panel, shape: TorchTrainingDataset) -> Panel:
     return replace(part, sample_weight=own)
 
 
+def _without_filled(part: Panel, targets: SeriesArray) -> Panel:
+    """Set the weights of filled values to 0, and the others to those of their rows, or to 1."""
+    assert targets.filled is not None
+    values = (~targets.filled).astype(np.float32)
+    own = replace(targets, values=values, filled=None)
+    if part.sample_weight is not None:
+        given = part.sample_weight.between(targets.start, targets.stop)
+        same_steps = own.between(given.start, given.stop)
+        for numbers, weights in given.batches():
+            values[same_steps.rows(numbers)] *= weights.reshape(-1, 1)
+    return replace(part, sample_weight=own)
+
+
 def fit_model(
     model: TorchForecastingModel,
     config: TrainConfig,
@@ -160,13 +196,14 @@ def fit_model(
     """Fit a model to windows, keep the weights of its best epoch, and return the loader plan.
 
     Raises:
-        SystemExit: on SIGTERM, with the exit code of a process that this signal ended.
+        Terminated: on SIGTERM.
         KeyboardInterrupt: on Ctrl-C.
         UserError: when the config does not fit the hardware, a worker hangs or was killed, or the
             loss or the weights become NaN or infinite.
     """
     in_process = validation is None or isinstance(validation, WindowDataset)
-    cost = measure_batch_cost(train, model.batch_size, model.n_epochs, 1 if in_process else 2)
+    batches = _planned_batches(config.trainer, -(-len(train) // model.batch_size))
+    cost = measure_batch_cost(train, model.batch_size, batches, 1 if in_process else 2)
     plan = plan_loader(config.dataloader, hardware, cost)
     for name, choice in plan.items():
         if choice.value is not None:
@@ -176,24 +213,18 @@ def fit_model(
     preload(plan)
     with attend_workers(plan["multiprocessing_context"].value) as worker_init_fn:
         arguments = {**dataloader_kwargs(plan, config.seed), "worker_init_fn": worker_init_fn}
-        best = _keeps_best(model, config)
         try:
-            model.fit_from_dataset(train, validation, dataloader_kwargs=arguments, load_best=best)
-        except SIGTERMException as stop:
-            # Lightning would exit with 0, as if the training had finished
-            raise SystemExit(128 + signal.SIGTERM) from stop
-        except SystemExit as stop:
-            # Lightning exits on Ctrl-C, with the code of an error
-            if isinstance(stop.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from stop
-            raise
+            with stopped_by_signals():
+                model.fit_from_dataset(train, validation, dataloader_kwargs=arguments)
         except RuntimeError as error:
             message = str(error).strip(". ")
-            if message.startswith("DataLoader worker (pid"):
-                raise UserError(
-                    f"dataloader.num_workers: {message}. If memory ran out, decrease "
-                    "dataloader.num_workers or model.batch_size."
-                ) from error
+            # after a worker was killed, Lightning's teardown may fail as well
+            for text in (message, str(error.__context__).strip(". ")):
+                if text.startswith("DataLoader worker (pid"):
+                    raise UserError(
+                        f"dataloader.num_workers: {text}. If memory ran out, decrease "
+                        "dataloader.num_workers or model.batch_size."
+                    ) from error
             if message.startswith(TIMED_OUT):
                 raise UserError(
                     f"dataloader.timeout: {message}. A worker hangs, or needs longer: set "
@@ -204,9 +235,11 @@ def fit_model(
             # from the distribution of a likelihood, before there is a loss
             if "Expected parameter" not in str(error):
                 raise
-            refuse_training(model.trainer, "the model's output is NaN")
-    # save() of Darts stores the weights that the trainer holds: without this, the last epoch's
-    model.trainer.strategy.connect(model.model)
+            for callback in model.trainer_params["callbacks"]:
+                if isinstance(callback, FiniteLoss):
+                    callback.refuse_output()
+            raise
+    _take_best_weights(model)
     return plan
 
 
@@ -220,7 +253,26 @@ def steps_ahead(model: TorchForecastingModel, horizon: int) -> int:
     return int(max(horizon, model.output_chunk_length) + model.output_chunk_shift)
 
 
-def _keeps_best(model: TorchForecastingModel, config: TrainConfig) -> bool:
-    callbacks = model.trainer_params["callbacks"]
-    keeps = any(isinstance(c, ModelCheckpoint) and c.monitor is not None for c in callbacks)
-    return keeps and not config.trainer.get("fast_dev_run")
+def _planned_batches(trainer: dict[str, Any], of_an_epoch: int) -> int:
+    """Return how many batches a training loads at most: Lightning stops after 1000 epochs."""
+    batches = of_an_epoch * (trainer.get("max_epochs") or 1000)
+    steps = trainer.get("max_steps", -1)
+    return batches if steps < 0 else min(batches, steps * trainer.get("accumulate_grad_batches", 1))
+
+
+def _take_best_weights(model: TorchForecastingModel) -> None:
+    """Give a fitted model the weights of its best epoch, if a callback keeps them.
+
+    The weights that ``StochasticWeightAveraging`` sets at the end of a training stay. ``load_best``
+    of Darts would run code that the file names, and a resumed run may be anyone's.
+    """
+    if any(isinstance(item, StochasticWeightAveraging) for item in model.trainer.callbacks):
+        log.info("Kept the weights that StochasticWeightAveraging has averaged.")
+        return
+    for callback in model.trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            best = load_checkpoint(callback.best_model_path, "Start a new run.")
+            model.model.load_state_dict(best["state_dict"])
+            message = "Kept the weights of epoch %d, whose %s of %.4g is the best."
+            log.info(message, best["epoch"], callback.monitor, callback.best_model_score)
+            return

@@ -1,6 +1,7 @@
 """Which forecasts to show, and whether the errors of the model are random."""
 
 import numpy as np
+import pandas as pd
 
 from ..evaluation.backtest import Backtest
 from ..evaluation.inference import Array
@@ -15,23 +16,33 @@ MIN_ERRORS = 20
 def examples(backtest: Backtest, metrics: Metrics) -> dict[str, int]:
     """Return the numbers of the forecasts to show, by label.
 
-    They are the last forecasts of the best, the median and the worst series. For a single series,
-    they are its best, median and worst forecast by mean absolute error.
+    They are the last forecasts of the best, the median and the worst series; those that do not
+    change in the test part are left out. For a single series, they are its best, median and worst
+    forecast by mean absolute error.
     """
     if len(backtest.names) == 1:
-        order, kind = np.argsort(backtest.mae("model")), "forecast"
+        known = np.count_nonzero(backtest.weights)
+        # NaN comes last
+        order, kind = np.argsort(backtest.mae("model"))[:known], "forecast"
     else:
+        truth, series = pd.DataFrame(backtest.truth[..., 0]), backtest.origins.series
+        low, high = truth.min(axis=1).groupby(series).min(), truth.max(axis=1).groupby(series).max()
         worst_first = worst_series(metrics.by_series, len(backtest.names)).index
-        order, kind = (np.cumsum(backtest.windows) - 1)[worst_first[::-1]], "series"
+        shown = worst_first.intersection(low.index[high > low], sort=False)
+        shown = shown if len(shown) else worst_first
+        order, kind = (np.cumsum(backtest.windows) - 1)[shown[::-1]], "series"
     # one that has two places keeps the last label
     places = {0: "Best", len(order) // 2: "Median", len(order) - 1: "Worst"}
     return {f"{label} {kind}": int(order[place]) for place, label in sorted(places.items())}
 
 
 def one_step_errors(backtest: Backtest, series: int) -> Array:
-    """Return truth - forecast of the first step and component, in order of time: (windows,)."""
+    """Return truth - forecast of the first step and component, where the truth is known.
+
+    The order is that of time; the shape is (windows,) if no value is missing.
+    """
     errors: Array = backtest.errors("model")[backtest.origins.series == series, 0, 0]
-    return errors
+    return errors[~np.isnan(errors)]
 
 
 def autocorrelation(errors: Array) -> tuple[Array | None, float | None]:

@@ -1,5 +1,6 @@
 """The record of a run: what it ran on and with, and how long each stage took."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -58,14 +59,23 @@ def run_record(
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the revision and whether there are uncommitted changes; None outside of git."""
+    """Return the revision and whether there are uncommitted changes.
 
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        return result.stdout.strip()
+    Without git, as in a container, the environment variable GIT_REVISION names the revision, with
+    ``-dirty`` behind it if there were changes. None if there is neither.
+    """
+
+    def git(*arguments: str) -> bytes:
+        # names of files may be in any encoding
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, check=True
+        ).stdout
 
     try:
-        return {"revision": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        revision = git("rev-parse", "HEAD").decode("ascii").strip()
+        return {"revision": revision, "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
-        return None
+        named = os.environ.get("GIT_REVISION")
+        if not named:
+            return None
+        return {"revision": named.removesuffix("-dirty"), "dirty": named.endswith("-dirty")}

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from ..config import EvaluateConfig, build, check_config
 from ..evaluation.backtest import backtest
+from ..evaluation.metrics import import_metrics
 from ..evaluation.plots import draw_metric_by_step, save_png
 from ..evaluation.results import RunResults, describe_backtest, summary, write_results
 from ..run import load_run
@@ -21,6 +22,8 @@ def evaluate(composed: DictConfig) -> None:
     config = check_config(composed, EvaluateConfig)
     folder = Path(config.paths.output_dir)
     run = load_run(config.run, config.accelerator)
+    metric_names = config.metrics or run.config.metrics
+    first_metric = next(iter(import_metrics(metric_names)))
     spec = run.backtest_spec(config.horizon, config.stride, config.quantiles, config.num_samples)
     data, split = run.split(run.load_data(spec.horizon, config.data_path), spec.horizon)
     if config.backtest is None:
@@ -37,11 +40,11 @@ def evaluate(composed: DictConfig) -> None:
         title=describe_backtest(run.config, tested),
         data=data,
         backtest=tested,
-        metric_names=config.metrics or run.config.metrics,
+        metric_names=metric_names,
     )
     write_results(results)
-    by_step = results.metrics.by_step
-    save_png(draw_metric_by_step(by_step, results.metric_names[0]), folder / "metrics_by_step.png")
+    figure = draw_metric_by_step(results.metrics.by_step, first_metric, tested.baseline)
+    save_png(figure, folder / "metrics_by_step.png")
     for step in build(config.after_run).values():
         step(results)
     print(f"{results.title} by {shown(run.folder)}")

@@ -1,4 +1,4 @@
-"""A table of finished runs: `python -m <package>.compare "outputs/train/*/*" --sort mase`.
+"""A table of finished runs: `python -m <package>.compare "outputs/train/*/*"`.
 
 Neither torch nor Darts is imported, so the command starts at once.
 """
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from ..errors import UserError
+from ..errors import UserError, escape_unknown_characters
 from ..run_config import read_yaml
 from ..runs.folder import CONFIG, METRICS, RECORD, SUMS, checked, read_json
 
@@ -26,14 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and write it as CSV if asked to; None reads ``sys.argv``."""
     parser = argparse.ArgumentParser(description="Compare finished runs of train.py.")
     parser.add_argument("runs", nargs="+", help="run folders, or patterns that match them")
-    parser.add_argument("--sort", help="sort by this column, best first; default: first metric")
+    parser.add_argument(
+        "--sort", help="sort by this column, best first; default: the validation metric"
+    )
     parser.add_argument("--csv", type=Path, help="write the table, with more columns, to this file")
     options = parser.parse_args(arguments)
+    escape_unknown_characters()
     try:
         settings, scores, details = (
             pl.from_dicts(part, infer_schema_length=None)
             for part in zip(*find_runs(options.runs), strict=True)
         )
+        # a metric that no run has is left out
+        scores = scores[[column.name for column in scores if column.null_count() < len(column)]]
         by = options.sort or scores.columns[0]
         if by not in scores.columns:
             known = ", ".join(scores.columns)
@@ -74,17 +79,22 @@ def read_run(folder: Path) -> FinishedRun:
     """Read the files of a run; raise ``UserError`` if they are not what ``train.py`` writes.
 
     The settings are the config by dotted keys, without paths in the folder of the run. The scores
-    are the test metrics of the model, ``skill``, and the ``seconds`` that the fit took.
+    are the first metric on the validation part, the test metrics of the model, ``skill``, and the
+    ``seconds`` that the fit took. The first one sorts the table: a choice of the best run by a test
+    metric would make that metric too good.
     """
     config = read_yaml(checked(folder, CONFIG))
     record, metrics = (read_json(checked(folder, name)) for name in (RECORD, METRICS))
     try:
         own_folder, test = config["paths"]["output_dir"], metrics["test"]
         settings = {key: str(value) for key, value in _flat(config).items()}
+        validation = metrics.get("validation", {}).get("model", {})
+        first = next(iter(test["model"]))
         return (
             {"run": folder.as_posix()}
             | {key: value for key, value in settings.items() if own_folder not in value},
-            test["model"]
+            {f"validation_{first}": validation.get(first)}
+            | test["model"]
             | metrics.get("test_quantiles", {})
             | {
                 "skill": metrics.get("skill", {}).get("score"),

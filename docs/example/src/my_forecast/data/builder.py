@@ -17,9 +17,10 @@ import polars as pl
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .checks import PLACES, Problems
+from ..errors import UserError
+from .checks import PLACES, Problems, shown
 from .panel import Array, Panel, SeriesArray, Steps, Storage
-from .times import NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline
+from .times import FEWEST, NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline
 
 if TYPE_CHECKING:
     from .files import FileSource
@@ -63,10 +64,19 @@ class File:
         title = f"Reading {what} of {self.path.name}"
         with tqdm(total=self.length, desc=title, delay=PATIENCE, unit_scale=True) as bar:
             for start in range(0, self.length, size):
-                rows = frame.slice(start, size).collect()
+                rows = self._collected(frame.slice(start, size))
                 begin = self.begin + start
                 yield Batch(self, rows, slice(begin, begin + len(rows)))
                 bar.update(len(rows))
+
+    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return rows.collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"data.path: '{self.path}' is damaged ({reason}). Restore it, or write it again."
+            ) from error
 
 
 class Batch(NamedTuple):
@@ -111,8 +121,6 @@ class PanelBuilder:
             log.info("Merged %d rows with duplicate times (data.duplicates=%s).", merged, policy)
             repeated = timeline.choose_rows(policy)
         values = self._read_values(timeline, repeated)
-        if not timeline.length.any():
-            self._problems.refuse()
         place = timeline.first, timeline.length, timeline.start
         arrays = {
             role: SeriesArray(values[role], *place, columns)
@@ -120,7 +128,12 @@ class PanelBuilder:
         }
         names = self._names
         table = self._static_table(names) if self._static else None
-        return Panel(names, timeline.axis, **arrays, static_covariates=table)
+        panel = Panel(names, timeline.axis, **arrays, static_covariates=table)
+        if not timeline.dropped.any():
+            return panel
+        few = [names[number] for number in np.flatnonzero(timeline.dropped)]
+        log.warning("Dropped series of fewer than %d rows: %s.", FEWEST, shown(few, len(few)))
+        return panel.select(np.flatnonzero(~timeline.dropped))
 
     def _read_times(self, dates: bool) -> Timeline:
         """Read times, series and static covariates of all files."""
@@ -151,7 +164,8 @@ class PanelBuilder:
         self._problems.several = len(names) > 1
         self._check_series(names)
         times = times.view(f"datetime64[{unit}]" if dates else np.int64)
-        timeline = Timeline(self._series, times, len(names), source.frequency, self._storage)
+        policies = source.frequency, source.short_series
+        timeline = Timeline(self._series, times, len(names), *policies, self._storage)
         timeline.check(times, names, self._incomplete, source.duplicates, self._problems)
         return timeline
 
@@ -170,7 +184,7 @@ class PanelBuilder:
         # as numbers: polars cannot show dates that are far away
         rows = batch.rows.with_columns(pl.col(column).to_physical())
         remedy = f"Correct it. {name} are from {first} to {last}."
-        return self._check(batch._replace(rows=rows), column, outside, "time out of range", remedy)
+        return self._check(batch._replace(rows=rows), column, outside, "out-of-range time", remedy)
 
     def _number(self, batch: Batch, names: pl.DataFrame) -> NDArray[np.int32]:
         """Return the number of the series of every row, ``NOWHERE`` where a name is missing."""

@@ -1,13 +1,15 @@
 """Sources that read files: CSV and Parquet, one or many, wide or long."""
 
 import csv
+import logging
 import re
 from abc import abstractmethod
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, lookup
 from collections.abc import Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import pandas as pd
 import polars as pl
@@ -21,17 +23,23 @@ from .checks import Problems, shown
 from .panel import ROLES, Panel, Storage
 from .sources import Source, load_data
 
+log = logging.getLogger(__name__)
+
+# a quote that is never closed makes one field of the rest of a file
+csv.field_size_limit(2**31 - 1)
 # names series if data.series_column is AUTO and there is such a column
 SERIES = "unique_id"
 # the column of times in a data frame that a function returns
 TIME = "ds"
 # names of columns that a message lists
 SHOWN = 20
-# of columns, other than a comma
-SEPARATORS = ";\t|"
+# of columns, by the names of those that shells or Hydra want in quotes
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 # cells of CSV files that stand for a missing value, as in pandas, and for numbers
 MISSING = ["NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NULL", "null", "None", "nan", "NaN"]
 BOOLEANS = {"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"}
+# cells of a column that holds nothing else, in lower case
+YES_OR_NO = {"yes": "1", "no": "0", "ja": "1", "nein": "0"}
 _ENCODINGS = "Set data.encoding, such as cp1252 (Excel in Western Europe) or gbk (in China)."
 
 
@@ -55,8 +63,9 @@ def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
 # YAML reads a column named 2024 as a number
 Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True)]
 Texts = Annotated[list[Text], Field(min_length=1)]
-Columns = Annotated[list[Text], AfterValidator(_check_each_once)]
+Columns = Annotated[list[Text], BeforeValidator(listed), AfterValidator(_check_each_once)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
+Separator = Annotated[Character, BeforeValidator(lambda name: SEPARATORS.get(str(name), name))]
 
 
 class FileSource(Source):
@@ -138,7 +147,31 @@ class FileSource(Source):
     def read(self, storage: Storage, problems: Problems, future: Path | None) -> Panel:
         """Return the series that have regular times; see ``Source.read``."""
         files = self._open_files(future, problems)
-        keys = self._keys(files[0].frame.collect_schema().names())
+        present = files[0].frame.collect_schema().names()
+        named = self._without_patterns(present)
+        return named._read(files, named._keys(present), storage, problems)
+
+    def _without_patterns(self, present: Sequence[str]) -> Self:
+        """Return the source with columns in place of ``all`` and patterns such as ``load_*``.
+
+        They stand for the columns that match and have no other use, in the order of the file.
+        """
+        used = {ROW, self.time_column, *self._keys(present), *self.values}
+        used.update(self.static_covariates_columns)
+        found: dict[str, list[str]] = {}
+        for group in ("target_columns", "past_covariates_columns", "future_covariates_columns"):
+            columns = found[group] = []
+            for word in getattr(self, group):
+                pattern = "*" if word == "all" else word
+                left = [name for name in present if name not in used and word not in present]
+                matches = [name for name in left if fnmatchcase(name, pattern)]
+                columns += matches or [word]
+                used.update(matches)
+        return self.model_copy(update=found)
+
+    def _read(
+        self, files: list[File], keys: list[str], storage: Storage, problems: Problems
+    ) -> Panel:
         unusable = set[str]()
         for file in files:
             unusable |= self._complete(file, keys, problems)
@@ -233,7 +266,7 @@ class FileSource(Source):
             raise UserError(f"future_path: '{future}' is already in data.path. Leave it out.")
 
     @model_validator(mode="after")
-    def _weights_once(self) -> "FileSource":
+    def _one_column_of_weights(self) -> "FileSource":
         if self.sample_weight is not None and self.sample_weight_column is not None:
             raise ValueError(
                 "has both data.sample_weight and data.sample_weight_column. Set only one of them"
@@ -299,8 +332,11 @@ class TextFiles(FileSource):
         """Parse text."""
         numbers = cells.cast(pl.Float64, strict=False)
         if numbers.null_count() > cells.null_count():
-            words = dict.fromkeys(MISSING, "nan") | BOOLEANS
-            numbers = cells.cast(pl.String).replace(words).cast(pl.Float64, strict=False)
+            texts = cells.cast(pl.String).replace(dict.fromkeys(MISSING, "nan") | BOOLEANS)
+            answers = texts.str.to_lowercase()
+            if answers.is_in(["nan", *YES_OR_NO]).all():
+                texts = answers.replace(YES_OR_NO)
+            numbers = texts.cast(pl.Float64, strict=False)
         return numbers
 
 
@@ -311,18 +347,19 @@ class CsvFiles(TextFiles):
     row_name = "line"
     number_remedy = "Fix the cell, leave it empty, or set data.decimal."
 
-    separator: Character = ","
+    separator: Separator | Literal["auto"] = AUTO
     decimal: Character = "."
     thousands: Character | None = None
     encoding: Annotated[Text, AfterValidator(_check_encoding)] = AUTO
 
     def table(self, path: Path) -> pl.DataFrame:
         """Return all cells as text; see ``TextFiles.table``."""
-        check = f"Check the file, data.encoding and data.separator={self.separator!r}."
+        check, separator = "Check the file, data.encoding and data.separator.", self.separator
         try:
+            separator = self._find_separator(path) if separator == AUTO else separator
             frame = pl.read_csv(
                 self._utf8(path),
-                separator=self.separator,
+                separator=separator,
                 infer_schema=False,
                 row_index_name=ROW,
                 row_index_offset=2,  # the first line below the header
@@ -336,7 +373,7 @@ class CsvFiles(TextFiles):
             reason = str(error).splitlines()[0]
             if "utf-8" in reason:
                 raise ValueError("not in the encoding utf-8", _ENCODINGS) from error
-            reason = _too_long_row(path, self.separator) or reason
+            reason = _too_long_row(path, separator) or reason
             raise ValueError(f"not readable as CSV ({reason})", check) from error
         # polars leaves the quotes within a quoted name doubled
         frame = frame.rename(lambda name: name.replace('""', '"'))
@@ -345,17 +382,34 @@ class CsvFiles(TextFiles):
         for name in frame.columns:
             first, mark, _ = name.rpartition("_duplicated_")
             if mark and first in frame.columns:
-                what = f"two columns are called {first!r}"
-                raise ValueError(what, "Rename or remove one of them.")
+                raise repeated_column(first)
         return frame
+
+    def _encoding(self, path: Path) -> str:
+        with path.open("rb") as file:
+            mark = file.read(2)
+        if self.encoding != AUTO:
+            return self.encoding
+        return "utf-16" if mark in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
+
+    def _find_separator(self, path: Path) -> str:
+        """Return the separator that divides the header into the columns of the source."""
+        encoding, found = self._encoding(path), {}
+        encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+        with path.open(encoding=encoding, errors="replace", newline="") as file:
+            for separator in SEPARATORS.values():
+                file.seek(0)
+                header = next(csv.reader(file, delimiter=separator), [])
+                known = {self.time_column, *self.values}.intersection(header)
+                found[separator] = len(known), len(header)
+        best = max(found, key=lambda separator: found[separator])
+        if best != ",":
+            log.info("%s: the columns are separated by %r (data.separator).", path.name, best)
+        return best
 
     def _utf8(self, path: Path) -> Path | bytes:
         """Return a file in UTF-8, or the content of any other file."""
-        with path.open("rb") as file:
-            mark = file.read(2)
-        encoding = self.encoding
-        if encoding == AUTO:
-            encoding = "utf-16" if mark in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8"
+        encoding = self._encoding(path)
         return path if encoding == "utf-8" else path.read_text(encoding=encoding).encode()
 
     def numbers(self, cells: pl.Series) -> pl.Series:
@@ -419,6 +473,11 @@ def load_frame(config: FileSource, frame: pd.DataFrame | pl.DataFrame, ahead: in
     return load_data(FrameSource.model_validate(shared | {"frame": frame}), ahead=ahead)
 
 
+def repeated_column(name: str) -> ValueError:
+    """Return why a file with two columns of one name cannot be read; see ``FileSource.open``."""
+    return ValueError(f"two columns are called {name!r}", "Rename or remove one of them.")
+
+
 def _report_absent(file: File, needed: Sequence[str], problems: Problems) -> list[str]:
     """Return the columns that a file lacks, and add one problem for all of them."""
     present = [name for name in file.frame.collect_schema() if name != ROW]
@@ -426,8 +485,6 @@ def _report_absent(file: File, needed: Sequence[str], problems: Problems) -> lis
     if absent:
         close = [get_close_matches(column, present, n=1) for column in absent]
         hints = [f" Did you mean {match[0]!r}?" for match in close if match]
-        if len(present) == 1 and (other := set(SEPARATORS) & set(present[0])):
-            hints = [f" Set data.separator={other.pop()!r}."]
         columns = shown([repr(name) for name in present], len(present), most=SHOWN)
         problems.add(
             f"no column{'s' if len(absent) > 1 else ''} {', '.join(map(repr, absent))}",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from hydra.utils import get_object
 from numpy.typing import NDArray
 from scipy.special import boxcox, boxcox1p, inv_boxcox, inv_boxcox1p
 from sklearn.compose import ColumnTransformer
@@ -91,12 +92,31 @@ SCALERS = {
 }
 
 
+def scaler_kind(name: str) -> ScalerKind:
+    """Return one of ``SCALERS``, or one of the user's own by its dotted path.
+
+    Raises:
+        ValueError: if there is no such scaler.
+    """
+    if "." not in name:
+        if name not in SCALERS:
+            raise ValueError(f"must be one of {', '.join(SCALERS)}, or the dotted path of your own")
+        return SCALERS[name]
+    try:
+        kind = get_object(name)
+    except Exception as error:
+        raise ValueError(f"cannot be imported ({' '.join(str(error).split())})") from error
+    if not isinstance(kind, ScalerKind):
+        raise ValueError("must be a ScalerKind of data.scaling")
+    return kind
+
+
 @dataclass(frozen=True)
 class Scaler:
     """The fitted scaler of one role.
 
     Attributes:
-        kind: a key of ``SCALERS``.
+        kind: as ``scaler_kind`` knows it.
         center: shape (series, components), or (1, components) for one that all series share.
         scale: likewise.
         power: exponents, likewise; not used by most kinds.
@@ -109,14 +129,14 @@ class Scaler:
 
     def transform(self, values: Array, rows: Steps) -> Array:
         """Scale values of shape (n, steps, components) by n rows of the parameters."""
-        transformed = SCALERS[self.kind].forward(values, self.power[rows, None])
+        transformed = scaler_kind(self.kind).forward(values, self.power[rows, None])
         return (transformed - self.center[rows, None]) / self.scale[rows, None]
 
     def inverse(self, values: Array, rows: Steps) -> Array:
         """Undo ``transform``; NaN where the inverse of a power does not exist."""
         unscaled = values * self.scale[rows, None] + self.center[rows, None]
         with np.errstate(invalid="ignore"):
-            return SCALERS[self.kind].inverse(unscaled, self.power[rows, None])
+            return scaler_kind(self.kind).inverse(unscaled, self.power[rows, None])
 
 
 @dataclass(frozen=True)
@@ -185,9 +205,8 @@ class Scalers:
         scaled = values.astype(np.float64)
         for number in series[~np.isfinite(scaled).all(axis=(1, 2))][:1]:
             raise UserError(
-                f"{names[number]}: the forecast is NaN or infinite. If no value before it is "
-                "missing, train again with a lower model.optimizer_kwargs.lr, or another "
-                "data.scaler or likelihood."
+                f"{names[number]}: the forecast is NaN or infinite. Train again with a lower "
+                "model.optimizer_kwargs.lr, or another data.scaler or likelihood."
             )
         if self.targets is None:
             return scaled
@@ -218,7 +237,7 @@ def fit_scalers(
     Args:
         panel: unscaled series.
         split: where the training parts end.
-        kind: a key of ``SCALERS``.
+        kind: as ``scaler_kind`` knows it.
         fit: ``series`` for parameters of each series, ``global`` for shared ones.
         static_encoding: of static covariates that are text: ``onehot``, a column of 0 and 1 for
             each category, or ``ordinal``, its number. Those that are numbers are standardised.
@@ -229,11 +248,11 @@ def fit_scalers(
     static = panel.static_covariates
     encoder = None if static is None else _fit_static(static, static_encoding)
     scalers = Scalers(panel.names, fit=fit, static_covariates=encoder)
-    if SCALERS[kind].center_and_scale is None:
+    if scaler_kind(kind).center_and_scale is None:
         return scalers
     _check_range(panel.targets, panel.names, kind)
     # covariates may hold values that a logarithm or a power refuses
-    of_covariates = kind if SCALERS[kind].forward is _unchanged else "standard"
+    of_covariates = kind if scaler_kind(kind).forward is _unchanged else "standard"
     fitted: dict[str, Any] = {}
     for role, array in panel.roles.items():
         if role != "sample_weight":
@@ -244,7 +263,7 @@ def fit_scalers(
 
 
 def _fit(array: SeriesArray, name: str) -> Scaler:
-    kind, shape = SCALERS[name], (len(array.length), len(array.components))
+    kind, shape = scaler_kind(name), (len(array.length), len(array.components))
     assert kind.center_and_scale is not None
     center, scale, power = np.zeros(shape), np.ones(shape), np.ones(shape)
     for numbers, values in array.batches():
@@ -275,7 +294,7 @@ def _exponents(values: Array, method: str) -> Array:
 
 
 def _check_range(array: SeriesArray, names: list[str], kind: str) -> None:
-    above = SCALERS[kind].above
+    above = scaler_kind(kind).above
     if above is None:
         return
     for numbers, values in array.batches():

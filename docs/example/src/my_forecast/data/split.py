@@ -9,6 +9,7 @@ from ..config import DataConfig
 from ..errors import UserError
 from .checks import Problems
 from .panel import Panel, SeriesArray, Steps, Storage
+from .times import FEWEST
 
 log = logging.getLogger(__name__)
 
@@ -121,10 +122,10 @@ def cut_after(panel: Panel, end: str | int, problems: Problems) -> Panel:
         UserError: if ``end`` is not a time of the data's type.
     """
     targets = panel.targets.between(0, panel.position(end, "data.end", side="right"))
-    for number in np.flatnonzero(targets.length < 3):
+    for number in np.flatnonzero(targets.length < FEWEST):
         steps = targets.length[number]
         problems.add(
-            "fewer than 3 steps",
+            f"fewer than {FEWEST} steps",
             "Set a later data.end, or remove the series.",
             subject=f"data.end={end}",
             series={panel.names[number]: 1},
@@ -156,7 +157,8 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
         for name in panel.names
         for column in columns
     ]
-    new = replace(place, values=values, first=first, components=["value"])
+    filled = None if targets.filled is None else targets.filled.T.reshape(-1, 1)
+    new = replace(place, values=values, first=first, components=["value"], filled=filled)
     return replace(found, names=names, targets=new, static_covariates=static)
 
 

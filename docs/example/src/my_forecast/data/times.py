@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 from numpy.typing import NDArray
 
 from ..errors import UserError
@@ -14,9 +13,11 @@ from .panel import SeriesArray, Steps, Storage, show_time
 
 # number of a series, position of a time, or row of the panel: there is none
 NOWHERE = -1
+# rows of the shortest time series
+FEWEST = 3
 NO_ROWS = np.empty(0, np.int64)
-# share of the steps of a series that may be missing: beyond it, one of its times is wrong
-MOST_MISSING = 0.99
+# share of the steps of a series that must have a row: below it, one of its times is wrong
+LEAST = 0.01
 # steps of the longest time axis
 LONGEST = 100_000_000
 # whole numbers whose differences are int64, and years, of datetime64[ns] as well
@@ -34,8 +35,9 @@ class Timeline:
     Attributes:
         axis: all times, with a frequency.
         start: position on the axis of the first step of each series, shape (series,).
-        length: steps of each series; 0 if almost all of them are missing.
+        length: steps of each series; 0 if a time is not on the axis, or almost all are missing.
         first: row of its first step in the panel.
+        dropped: whether a series is left out because it has too few rows, shape (series,).
         merged: number of rows of the files beyond the first one at their time.
     """
 
@@ -45,6 +47,7 @@ class Timeline:
         times: NDArray[Any],
         count: int,
         frequency: str | None,
+        short_series: str,
         storage: Storage,
     ) -> None:
         """Find the axis, and place the rows on it.
@@ -54,6 +57,7 @@ class Timeline:
             times: datetime64 or int64, shape (rows,).
             count: number of series.
             frequency: of the axis; None: it is inferred.
+            short_series: ``drop`` leaves out series of too few rows, unless all of them have few.
             storage: makes the array for the position of each row on the axis.
 
         Raises:
@@ -62,8 +66,9 @@ class Timeline:
         self._series, self._frequency = series, frequency
         ticks = times.view(np.int64)
         parts = [slice(row, row + ROWS) for row in range(0, len(ticks), ROWS)]
-        some = [pl.Series(ticks[part][series[part] != NOWHERE]).unique() for part in parts]
-        distinct = np.unique(np.concatenate([values.to_numpy() for values in some]))
+        # polars' unique is as fast, but keeps the memory of all parts
+        some = [pd.unique(ticks[part][series[part] != NOWHERE]) for part in parts]
+        distinct = np.unique(np.concatenate(some))
         index = pd.Index(distinct.view(times.dtype))
         self.axis = _find_axis(index, frequency, series, times)
         on_axis = self.axis.get_indexer(index)
@@ -84,8 +89,8 @@ class Timeline:
             np.minimum.at(self.start, own, placed)
             np.maximum.at(last, own, placed)
             self._placed += np.bincount(own, minlength=count)
-        length = np.maximum(last - self.start + 1, 0)
-        self.length = np.where(length * (1 - MOST_MISSING) > self._placed, 0, length)
+        self.length = np.maximum(last - self.start + 1, 0)
+        self.length[(self._placed < self._count) | (self._placed < LEAST * self.length)] = 0
         self.first = np.cumsum(self.length) - self.length
 
         taken = np.zeros(int(self.length.sum()) + 1, bool)
@@ -96,6 +101,8 @@ class Timeline:
         steps = SeriesArray(taken[:, None], self.first, self.length, self.start, [])
         for numbers, values in steps.batches():
             self._held[numbers] = values.sum(axis=(1, 2))
+        few = self._count < FEWEST
+        self.dropped = few & (short_series == "drop" and not few.all())
         self.merged = int((self._placed - self._held)[self.length > 0].sum())
 
     def rows(self, part: slice) -> Steps:
@@ -133,12 +140,14 @@ class Timeline:
         """Add the problems of series whose ``times`` are not regular.
 
         ``incomplete`` are the series of which some rows have no time, with ``NOWHERE`` if some rows
-        have no series: only times that are there twice are a problem of these.
+        have no series: only times that are there twice are a problem of these. Those that are
+        dropped have none.
         """
         usable = self._held if duplicates == "refuse" else self._placed
-        wrong = (self._held < 3) | (self._count > usable)
+        wrong = (self._held < FEWEST) | (self._count > usable)
         if self._frequency is None:
             wrong |= self._held < self.length
+        wrong &= ~self.dropped
         rows = np.flatnonzero(np.isin(self._series, np.flatnonzero(wrong)))
         for number, group in pd.Series(times[rows]).groupby(self._series[rows]):
             own = pd.Index(group).sort_values()
@@ -160,9 +169,9 @@ class Timeline:
         positions = self.axis.get_indexer(times)
         outside = times[positions == NOWHERE]
         subject, count = f"data.frequency={self._frequency}", 0
-        if len(times) < 3:
+        if len(times) < FEWEST:
             subject, what = "", "too few rows for a time series"
-            remedy = "Add rows (at least 3), or remove the series."
+            remedy = f"Add rows (at least {FEWEST}), or remove the series (data.short_series=drop)."
             places = [f"{len(times)} row{'s' if len(times) > 1 else ''}"]
         elif self._frequency is None:
             subject, what = "", "irregular step"

@@ -1,6 +1,9 @@
-"""A rolling-origin backtest of a model and the seasonal naive baseline over the same windows."""
+"""A rolling-origin backtest of a model and a baseline over the same windows."""
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
@@ -9,6 +12,7 @@ from ..config import QuantileConfig
 from ..data import IN_MEMORY, Panel, SeriesArray, Split, Steps, Storage
 from ..errors import UserError
 from ..modeling.bundle import Bundle
+from .baselines import BASELINES, truth_at
 from .inference import Array, Calibration, Forecasts, Origins, forecast_bundle, last_origins
 
 
@@ -16,14 +20,16 @@ from .inference import Array, Calibration, Forecasts, Origins, forecast_bundle, 
 class BacktestSpec:
     """How a backtest is done.
 
-    Horizon, stride between two forecasts, and season (of the baseline and scaled errors) are
-    numbers of steps. The quantiles are for a model with a likelihood.
+    Horizon, stride between two forecasts, and season (of baselines and scaled errors) are numbers
+    of steps. The quantiles are for a model with a likelihood. The baseline is one of ``BASELINES``;
+    None: the best of them on the validation part.
     """
 
     horizon: int
     stride: int
     season_length: int
     quantiles: QuantileConfig
+    baseline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,15 @@ class Backtest:
     Attributes:
         names: of the series.
         origins: where the forecasts start.
-        truth: observed values, shape (forecasts, horizon, components).
+        truth: observed values, shape (forecasts, horizon, components); NaN where a value was
+            missing, which is not scored.
         forecasts: by ``model`` and ``baseline``, each shaped as ``truth``.
         scale: what errors are divided by, as ``training_scale`` returns it.
         quantiles: of the model's forecasts by level, each shaped as ``truth``; none for a model
             without a likelihood that was not calibrated. The model's forecast is the median.
         uncalibrated: the quantiles before calibration, if there were any.
         shift: steps that the model skips between the last known step and its forecast.
+        baseline: name of the baseline.
     """
 
     names: list[str]
@@ -50,6 +58,7 @@ class Backtest:
     quantiles: dict[float, Array] = field(default_factory=dict)
     uncalibrated: dict[float, Array] = field(default_factory=dict)
     shift: int = 0
+    baseline: str = "seasonal naive"
 
     @property
     def horizon(self) -> int:
@@ -61,13 +70,25 @@ class Backtest:
         """Return the number of forecasts of each series, shape (series,)."""
         return self.origins.counts(len(self.names))
 
+    @cached_property
+    def missing(self) -> Steps:
+        """Return the number of missing values of each forecast, shape (forecasts,)."""
+        found: Steps = np.count_nonzero(np.isnan(self.truth), axis=(1, 2))
+        return found
+
+    @property
+    def weights(self) -> Array:
+        """Return the share of values of each forecast that are known, shape (forecasts,)."""
+        shares: Array = 1 - self.missing / self.truth[0].size
+        return shares
+
     @property
     def starts(self) -> Steps:
         """Return the position of the first step of each forecast, shape (forecasts,)."""
         return self.origins.position + self.shift
 
     def errors(self, forecast: str) -> Array:
-        """Return truth - forecast of ``model`` or ``baseline``, shaped as ``truth``."""
+        """Return truth - forecast of ``model`` or ``baseline``, shaped as ``truth``, with NaN."""
         return self.truth - self.forecasts[forecast]
 
     def standardised_errors(self, forecast: str) -> Array:
@@ -75,8 +96,13 @@ class Backtest:
         return self.errors(forecast) / self.scale["deviation"][self.origins.series, None]
 
     def mae(self, forecast: str) -> Array:
-        """Return the mean absolute error of each forecast, shape (forecasts,)."""
-        means: Array = np.abs(self.errors(forecast)).mean(axis=(1, 2))
+        """Return the mean absolute error of each forecast, shape (forecasts,).
+
+        It is NaN where all values are missing.
+        """
+        known = self.truth[0].size - self.missing
+        sums = np.nansum(np.abs(self.errors(forecast)), axis=(1, 2))
+        means: Array = sums / np.where(known > 0, known, np.nan)
         return means
 
     def with_model(self, forecasts: Forecasts) -> "Backtest":
@@ -114,10 +140,59 @@ def backtest(
     return windows.with_model(forecasts)
 
 
+def validation_backtest(
+    bundle: Bundle,
+    data: Panel,
+    split: Split,
+    spec: BacktestSpec,
+    storage: Storage = IN_MEMORY,
+) -> Backtest | None:
+    """Do a backtest on the validation part, for a choice between models that no test decides.
+
+    Series with a validation part shorter than a forecast are left out. The errors are smaller than
+    those of a test, because the weights of the best epoch were chosen on the same part.
+
+    Returns:
+        None if the validation part holds no forecast with known values.
+    """
+    shift = int(bundle.model.output_chunk_shift)
+    baseline = best_baseline(data.targets, split, spec, shift)
+    if baseline is None:
+        return None
+    length = split.test_start - split.train_end
+    long = np.flatnonzero(length >= spec.horizon + shift)
+    cut = replace(data, targets=data.targets.between(0, split.test_start)).select(long)
+    part = Split(split.train_end[long], split.train_end[long])
+    return backtest(bundle, cut, part, replace(spec, baseline=baseline), storage)
+
+
+def best_baseline(targets: SeriesArray, split: Split, spec: BacktestSpec, shift: int) -> str | None:
+    """Return the name of the baseline with the lowest MAE on the validation part.
+
+    Returns:
+        None if the validation part holds no forecast with known values.
+    """
+    steps = shift + np.arange(spec.horizon)
+    last = split.test_start - spec.horizon - shift
+    origins = Origins.between(split.train_end, last, spec.stride)
+    truth = truth_at(targets, origins, steps)
+    if np.isnan(truth).all():
+        return None
+    errors = {
+        name: np.nanmean(np.abs(truth - forecast(targets, origins, steps, spec.season_length)))
+        for name, forecast in BASELINES.items()
+    }
+    return min(errors, key=lambda name: errors[name])
+
+
 def baseline_backtest(
     model: TorchForecastingModel, data: Panel, split: Split, spec: BacktestSpec
 ) -> Backtest:
-    """Return a backtest with forecasts of the baseline only; raises UserError as ``backtest``."""
+    """Return a backtest with forecasts of the baseline only.
+
+    Raises:
+        UserError: as ``backtest``, and if all values of the test part were missing.
+    """
     last = last_origins(model, data, spec.horizon)
     for number in np.flatnonzero(last < split.test_start)[:1]:
         raise UserError(
@@ -127,24 +202,23 @@ def baseline_backtest(
     origins, season = Origins.between(split.test_start, last, spec.stride), spec.season_length
     shift = int(model.output_chunk_shift)
     steps = shift + np.arange(spec.horizon)
+    truth = truth_at(data.targets, origins, steps)
+    if np.isnan(truth).all():
+        raise UserError(
+            "The test part has no values: all of them were missing and have been filled. Set "
+            "data.test_start or data.test_size so that the test part has known values."
+        )
+    baseline = spec.baseline or best_baseline(data.targets, split, spec, shift)
+    baseline = baseline or next(iter(BASELINES))
     return Backtest(
         names=data.names,
         origins=origins,
-        truth=values_at(data.targets, origins, steps),
-        forecasts={"baseline": values_at(data.targets, origins, steps % season - season)},
+        truth=truth,
+        forecasts={"baseline": BASELINES[baseline](data.targets, origins, steps, season)},
         scale=training_scale(split.train(data.targets), season),
         shift=shift,
+        baseline=baseline,
     )
-
-
-def values_at(array: SeriesArray, origins: Origins, steps: Steps) -> Array:
-    """Return the values ``steps`` after each origin, shape (origins, steps, components).
-
-    If ``steps`` repeat the season before the origin, this is the forecast of ``NaiveSeasonal``.
-    """
-    row = array.first[origins.series] + origins.position - array.start[origins.series]
-    values: Array = array.values[row[:, None] + steps].astype(np.float64)
-    return values
 
 
 def training_scale(train: SeriesArray, season_length: int) -> dict[str, Array]:
@@ -153,19 +227,27 @@ def training_scale(train: SeriesArray, season_length: int) -> dict[str, Array]:
     ``deviation`` is the standard deviation, 1 where it is zero. ``mase``, ``msse`` and ``rmsse``
     are the errors of the seasonal naive forecast one season ahead that divide these metrics
     (Hyndman and Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001); NaN where they are zero up to
-    rounding.
+    rounding. Filled values count for none of them.
     """
+    mean: Callable[..., Array] = np.mean if train.filled is None else np.nanmean
+    spread: Callable[..., Array] = np.std if train.filled is None else np.nanstd
     shape = len(train.length), len(train.components)
     deviation, mae, mse = np.ones(shape), np.full(shape, np.nan), np.full(shape, np.nan)
-    for numbers, values in train.batches():
-        found = values.std(axis=1, dtype=np.float64)
+    for numbers, filled in train.batches():
+        values: Array = train.observed(train.rows(numbers)).reshape(filled.shape)
+        found = spread(values, axis=1, dtype=np.float64)
         deviation[numbers] = np.where(found > 0, found, 1.0)
         if values.shape[1] <= season_length:
             continue
         errors = np.subtract(values[:, season_length:], values[:, :-season_length], dtype=float)
-        absolute = np.abs(errors).mean(axis=1)
+        with warnings.catch_warnings():
+            # the mean of no values, where no two of them are a season apart
+            warnings.simplefilter("ignore", RuntimeWarning)
+            # in place: one long series may be as large as the memory that is left
+            absolute = mean(np.abs(errors, out=errors), axis=1)
+            square = mean(np.square(errors, out=errors), axis=1)
         # an exactly repeated season differs by a few units in the last place
-        known = absolute > 8 * np.finfo(values.dtype).eps * np.abs(values).max(axis=1)
-        mae[numbers] = np.where(known, absolute, np.nan)
-        mse[numbers] = np.where(known, np.square(errors).mean(axis=1), np.nan)
+        rounding = 8 * np.finfo(values.dtype).eps * np.fmax.reduce(np.abs(values), axis=1)
+        mae[numbers] = np.where(absolute > rounding, absolute, np.nan)
+        mse[numbers] = np.where(absolute > rounding, square, np.nan)
     return {"deviation": deviation, "mase": mae, "msse": mse, "rmsse": np.sqrt(mse)}

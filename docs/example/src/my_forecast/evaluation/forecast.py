@@ -1,13 +1,16 @@
-"""Forecasts beyond the data: as tables, as series, and averaged over several runs."""
+"""Forecasts as tables: of a backtest, and beyond the data, also averaged over several runs."""
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from darts import TimeSeries
 
 from ..config import QuantileConfig
-from ..data import Panel, Steps
+from ..data import Panel, Steps, show_time
 from ..errors import UserError
 from ..modeling.bundle import Bundle
+from .backtest import Backtest
+from .baselines import values_at
 from .inference import Calibration, Origins, covariates_read, forecast_bundle
 
 
@@ -29,11 +32,13 @@ def forecast(
         median is the forecast itself.
 
     Raises:
-        UserError: if a series is shorter than the model's input, or its covariates end too early.
+        UserError: if a series is shorter than the model's input, its covariates end too early, or
+            a value of the input is missing.
     """
     _check_input(bundle, data, horizon)
     numbers = np.arange(len(data.names)) if numbers is None else numbers
     selected = data.select(numbers)
+    _check_known(bundle, selected, horizon)
     origins = Origins(np.arange(len(numbers)), selected.targets.stop)
     found = forecast_bundle(bundle, selected, origins, horizon, quantiles)
     if calibration is not None:
@@ -49,6 +54,33 @@ def forecast(
             if level != 0.5:
                 table[f"{component}_q{level:g}"] = values[..., number].ravel()
     return table
+
+
+def backtest_table(data: Panel, backtest: Backtest) -> pl.DataFrame:
+    """Return all forecasts of a backtest, a row for each step and component.
+
+    Returns:
+        The columns are ``series``, ``component``, ``origin`` (the last time that the forecast
+        knows), ``step`` (from 1), ``time``, ``truth``, ``observed`` (false where the truth was
+        missing and has been filled), ``model``, ``baseline``, and quantiles such as ``q0.1``.
+    """
+    # the number of the forecast, its step and its component, for each value
+    number, step, component = (part.ravel() for part in np.indices(backtest.truth.shape))
+    times, origins, shift = data.times.to_numpy(), backtest.origins, backtest.shift
+    truth = values_at(data.targets, origins, shift + np.arange(backtest.horizon))
+    forecasts = backtest.forecasts | {f"q{q:g}": found for q, found in backtest.quantiles.items()}
+    return pl.DataFrame(
+        {
+            "series": pl.Series(backtest.names).gather(origins.series[number]),
+            "component": pl.Series(data.targets.components).gather(component),
+            "origin": times[origins.position[number] - 1],
+            "step": step + 1,
+            "time": times[backtest.starts[number] + step],
+            "truth": truth.ravel(),
+            "observed": ~np.isnan(backtest.truth).ravel(),
+            **{name: found.ravel() for name, found in forecasts.items()},
+        }
+    )
 
 
 def as_series(table: pd.DataFrame, data: Panel, horizon: int) -> list[TimeSeries]:
@@ -102,3 +134,18 @@ def _check_input(bundle: Bundle, data: Panel, horizon: int) -> None:
                 f"until {times[needed[number] - 1]}. Add rows with their values to the data, or "
                 "shorten the horizon."
             )
+
+
+def _check_known(bundle: Bundle, data: Panel, horizon: int) -> None:
+    """Refuse series whose last steps, which the model reads, are not all numbers."""
+    end = data.targets.stop
+    read = {"targets": (data.targets, 0), **covariates_read(bundle.model, data, horizon)}
+    for array, ahead in read.values():
+        recent = array.between(end - bundle.model.input_chunk_length, end + ahead)
+        for numbers, values in recent.batches():
+            for row, step, column in np.argwhere(~np.isfinite(values))[:1]:
+                time = data.times[recent.start[numbers[row]] + step]
+                raise UserError(
+                    f"{data.names[numbers[row]]}: {array.components[column]} at {show_time(time)} "
+                    "is missing or infinite, and the forecast depends on it. Fill it first."
+                )

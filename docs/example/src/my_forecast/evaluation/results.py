@@ -1,6 +1,6 @@
 """The results of a backtest: scored, written into a folder, and summarised for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,22 @@ import pandas as pd
 
 from ..config import TrainConfig
 from ..data import Panel
-from ..runs.folder import METRICS, METRICS_BY_SERIES, METRICS_BY_STEP, write_json, write_text
+from ..runs.folder import (
+    FORECASTS,
+    METRICS,
+    METRICS_BY_SERIES,
+    METRICS_BY_STEP,
+    write_json,
+    write_text,
+    written_aside,
+)
 from .backtest import Backtest
+from .forecast import backtest_table
 from .metrics import Metrics, compute_metrics, quantile_scores, worst_series
 from .plots import draw_backtest, save_png
 from .skill import Skill, compute_skill
 
 FORECAST_PLOT = "forecast.png"
-LABELS = {"model": "model", "baseline": "seasonal naive"}
 # series in the summary
 WORST = 5
 
@@ -32,9 +40,11 @@ class RunResults:
         record: the record of the run, as in its ``record.json``.
         title: such as ``TiDEModel on co2: 203 forecasts of 26 steps``.
         data: the series in their original unit.
-        backtest: forecasts and truth.
-        metric_names: of the metrics to compute.
+        backtest: forecasts and truth of the test part.
+        metric_names: of the metrics to compute, as in the config.
         loggers: of the training; empty after ``evaluate.py``.
+        validation: forecasts and truth of the validation part; None without one, and after
+            ``evaluate.py``.
     """
 
     folder: Path
@@ -45,11 +55,24 @@ class RunResults:
     backtest: Backtest
     metric_names: Sequence[str]
     loggers: Sequence[Any] = ()
+    validation: Backtest | None = None
 
     @cached_property
     def metrics(self) -> Metrics:
         """Metrics of model and baseline."""
         return compute_metrics(self.backtest, self.metric_names)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """How tables call the model and the baseline."""
+        return {"model": "model", "baseline": self.backtest.baseline}
+
+    @cached_property
+    def validation_metrics(self) -> dict[str, dict[str, float | None]]:
+        """Metrics of the validation part, as ``Metrics.test``; empty without one."""
+        if self.validation is None:
+            return {}
+        return compute_metrics(self.validation, self.metric_names).test
 
     @cached_property
     def skill(self) -> Skill:
@@ -70,52 +93,69 @@ class RunResults:
 def describe_backtest(config: TrainConfig, backtest: Backtest) -> str:
     """Return what was forecast by the model of a run, for ``RunResults.title``."""
     model, count = config.model["_target_"].rpartition(".")[2], len(backtest.origins)
-    return f"{model} on {config.data.title}: {count} forecasts of {backtest.horizon} steps"
+    text = f"{model} on {config.data.title}: {count} forecasts of {backtest.horizon} steps"
+    if missing := backtest.missing.sum():
+        text += f", {missing} of {backtest.truth.size} values missing and not scored"
+    return text
 
 
 def write_results(results: RunResults) -> None:
-    """Write the metrics, and a plot of the last forecast of the first series."""
+    """Write the metrics, all forecasts, and a plot of the last one of the first series."""
     folder, metrics = results.folder, results.metrics
     content = {
         "test": metrics.test,
         "test_standardised": metrics.test_standardised,
         "skill": asdict(results.skill),
     }
+    if results.validation_metrics:
+        content["validation"] = results.validation_metrics
     for name, scores in results.quantile_scores.items():
         content[f"test_{name.replace(' ', '_')}"] = scores
     write_json(folder / METRICS, content)
     for file, table in (METRICS_BY_STEP, metrics.by_step), (METRICS_BY_SERIES, metrics.by_series):
         write_text(folder / file, table.to_csv(index=False, lineterminator="\n"))
-    title, last = f"Last test forecast of {results.data.names[0]}", results.backtest.windows[0] - 1
-    save_png(
-        draw_backtest(results.data, results.backtest, last, title=title), folder / FORECAST_PLOT
-    )
+    with written_aside(folder / FORECASTS) as unfinished:
+        backtest_table(results.data, results.backtest).write_parquet(unfinished)
+    # a path of Windows has a colon as well
+    what, last = results.title.rsplit(": ", 1)[0], results.backtest.windows[0] - 1
+    title = f"{what}: last test forecast of {results.data.names[0]}"
+    figure = draw_backtest(results.data, results.backtest, last, title=title)
+    save_png(figure, folder / FORECAST_PLOT)
 
 
 def summary(results: RunResults) -> str:
     """Return the metrics as a table, the skill, the quantile scores and the worst series."""
     metrics = results.metrics
-    lines = [_text(metrics_table(metrics)), f"skill: {results.skill}"]
-    for name, scores in results.quantile_scores.items():
-        lines.append(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+    lines = [_text(metrics_table(results)), f"skill: {results.skill}"]
+    for name, scores in score_texts(results).items():
+        lines.append(f"{name}: " + ", ".join(f"{key} {text}" for key, text in scores.items()))
     if len(metrics.by_series) > 1:
-        lines.append(_text(worst_table(metrics, WORST)))
+        lines.append(_text(worst_table(results, WORST)))
     return "\n".join(lines)
 
 
-def metrics_table(metrics: Metrics) -> pd.DataFrame:
-    """Return the test metrics, a row for each forecast, in its own unit and standardised."""
-    rows = {LABELS[name]: values for name, values in metrics.test.items()}
-    standardised = metrics.test_standardised.items()
-    rows |= {f"{LABELS[name]}, standardised": {**values} for name, values in standardised}
+def metrics_table(results: RunResults) -> pd.DataFrame:
+    """Return the metrics of the test and the validation part, a row for each forecast."""
+    metrics = results.metrics
+    groups: dict[str, Mapping[str, Mapping[str, float | None]]] = {
+        "": metrics.test,
+        ", standardised": metrics.test_standardised,
+        ", validation": results.validation_metrics,
+    }
+    rows = {
+        f"{results.labels[name]}{suffix}": values
+        for suffix, group in groups.items()
+        for name, values in group.items()
+    }
     table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
     return table.rename(columns=str.upper).rename_axis(columns="test")
 
 
-def worst_table(metrics: Metrics, count: int) -> pd.DataFrame:
+def worst_table(results: RunResults, count: int) -> pd.DataFrame:
     """Return MASE (without it, the first metric) and skill of the worst series."""
+    metrics = results.metrics
     name = "mase" if "model_mase" in metrics.by_series else next(iter(metrics.test["model"]))
-    columns = {f"{key}_{name}": f"{label} {name.upper()}" for key, label in LABELS.items()}
+    columns = {f"{key}_{name}": f"{label} {name.upper()}" for key, label in results.labels.items()}
     worst = worst_series(metrics.by_series, count).set_index("series")[[*columns, "skill"]]
     title = f"worst of {len(metrics.by_series)} series"
     return worst.rename(columns=columns).rename_axis(columns=title)
@@ -124,6 +164,17 @@ def worst_table(metrics: Metrics, count: int) -> pd.DataFrame:
 def format_number(value: float | None) -> str:
     """Return four significant digits, or ``none``."""
     return "none" if value is None or value != value else f"{value:.4g}"
+
+
+def score_texts(results: RunResults) -> dict[str, dict[str, str]]:
+    """Return ``quantile_scores`` as text: coverage in percent, the others with four digits."""
+    return {
+        group: {
+            name: f"{value:.1%}" if name.startswith("coverage") else format_number(value)
+            for name, value in scores.items()
+        }
+        for group, scores in results.quantile_scores.items()
+    }
 
 
 def _text(table: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """The order of the windows in an epoch, and loaders that can resume within it."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from ..errors import UserError
 from .windows import WindowBatch, WindowDataset
+from .workers import ignoring_stops
 
+# far apart, so that the epochs of close seeds have different orders; torch uses 32 bits of a seed
+SEED_DISTANCE = 1_000_003
 # bytes of windows that are gathered at once
 CHUNK = 1 << 21
 # seconds after which torch looks whether a worker was killed, and what it raises if none was
@@ -36,27 +40,49 @@ class EpochOrder(BatchSampler):
         """Order ``length`` windows."""
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.epoch = self.batches = 0
+        self._complete = False
         # Lightning calls set_epoch of batch_sampler.sampler
         self.sampler: Any = self
 
     def set_epoch(self, epoch: int) -> None:
         """Start an epoch; called by Lightning."""
         if epoch != self.epoch:
-            self.epoch, self.batches = epoch, 0
+            self.move_to(epoch, 0)
 
-    def remaining(self) -> NDArray[np.int64]:
+    def move_to(self, epoch: int, batches: int) -> None:
+        """Continue in an epoch after its first batches."""
+        self.epoch, self.batches, self._complete = epoch, batches, False
+
+    def begin(self) -> int:
+        """Start on the rest of the epoch, or on all of it if it was complete.
+
+        Returns:
+            The number of batches to come.
+        """
+        if self._complete or self.seed is None:
+            self.move_to(self.epoch, 0)
+        return len(self) - self.batches
+
+    def count(self) -> None:
+        """Count a batch that training has received."""
+        self.batches += 1
+        self._complete = self.batches == len(self)
+
+    def remaining(self) -> NDArray[np.integer]:
         """Return the windows of the epoch that training has not received, shape (windows,)."""
+        kind = torch.int32 if self.length < 2**31 else torch.int64
         if self.seed is None:
-            return np.arange(self.length)
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        order: NDArray[np.int64] = torch.randperm(self.length, generator=generator).numpy()
-        return order[self.batches * self.batch_size :]
+            order = torch.arange(self.length, dtype=kind)
+        else:
+            generator = torch.Generator().manual_seed(self.seed * SEED_DISTANCE + self.epoch)
+            order = torch.randperm(self.length, generator=generator, dtype=kind)
+        return order.numpy()[self.batches * self.batch_size :]
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
         return -(-self.length // self.batch_size)
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[NDArray[np.integer]]:  # type: ignore[override]
         """Yield arrays of shape (batch_size,), the last one shorter; lists would be slower."""
         order = self.remaining()
         for start in range(0, len(order), self.batch_size):
@@ -74,8 +100,7 @@ class _Resumable:
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue from a saved position; called by Lightning."""
-        order = self.batch_sampler
-        order.epoch, order.batches = state["epoch"], state["batches"]
+        self.batch_sampler.move_to(state["epoch"], state["batches"])
 
 
 class ResumableLoader(_Resumable, DataLoader[Any]):
@@ -91,10 +116,14 @@ class ResumableLoader(_Resumable, DataLoader[Any]):
             RuntimeError: when a worker was killed, or no batch arrived within ``timeout`` seconds.
         """
         order, waited = self.batch_sampler, 0.0
-        left = len(order) - (0 if order.seed is None else order.batches)
+        left = order.begin()
         # persistent workers first finish what is left of the epoch before
         _set_timeout(self._batches, self.timeout)
-        self._batches = super().__iter__()
+        with ignoring_stops() if self._iterator is None else nullcontext():
+            self._batches = super().__iter__()
+        for worker in getattr(self._batches, "_workers", []):
+            # torch ends hung workers with SIGTERM, which these ignore
+            worker.terminate = worker.kill
         _set_timeout(self._batches, wait := min(self.timeout, CHECK_SECONDS))
         while left > 0:
             try:
@@ -102,6 +131,11 @@ class ResumableLoader(_Resumable, DataLoader[Any]):
             except StopIteration as error:
                 name = type(self.dataset).__name__
                 raise UserError(f"{name} raised StopIteration with {left} batches left.") from error
+            except (OSError, EOFError) as error:
+                if not (ended := _ended(self._batches)):
+                    raise
+                message = f"DataLoader worker (pid {ended}) was killed while it sent a batch"
+                raise RuntimeError(message) from error
             except RuntimeError as error:
                 if not str(error).startswith(TIMED_OUT):
                     raise
@@ -110,8 +144,16 @@ class ResumableLoader(_Resumable, DataLoader[Any]):
                     raise RuntimeError(f"{TIMED_OUT} {waited:g} seconds") from error
             else:
                 left, waited = left - 1, 0.0
-                order.batches += 1
+                order.count()
                 yield batch
+
+
+def _ended(batches: Any) -> str:
+    """Return the pids of the workers of an iterator that have ended."""
+    workers = getattr(batches, "_workers", [])
+    for worker in workers:
+        worker.join(0.1)
+    return ", ".join(str(worker.pid) for worker in workers if not worker.is_alive())
 
 
 def _set_timeout(batches: Any, seconds: float) -> None:
@@ -143,9 +185,10 @@ class GatheredBatches(_Resumable):
     def __iter__(self) -> Iterator[WindowBatch]:
         """Yield the batches of an epoch, the last one smaller."""
         order = self.batch_sampler
+        order.begin()
         indices = order.remaining()
         for start in range(0, len(indices), self._at_once):
             chunk = self.windows.__getitems__(indices[start : start + self._at_once])
             for batch in chunk.split(order.batch_size):
-                order.batches += 1
+                order.count()
                 yield batch

@@ -63,7 +63,9 @@ def plan_loader(config: LoaderConfig, hardware: Hardware, cost: BatchCost) -> Lo
         (fork_server, "forkserver", "workers start small, and no running threads are forked"),
         (True, "spawn", f"the safe start method on {system}"),
     )
-    workers = _choose(config.num_workers, *_worker_rules(hardware, cost, method.value, cpus))
+    prefetch = _choose(config.prefetch_factor, (True, 2, "the default of torch"))
+    rules = _worker_rules(hardware, cost, method.value, cpus, prefetch.value)
+    workers = _choose(config.num_workers, *rules)
     if config.num_workers != AUTO and workers.value > cpus:
         workers = Choice(workers.value, f"{workers.reason}, above the {cpus} usable CPUs")
     pin = _choose(
@@ -74,12 +76,11 @@ def plan_loader(config: LoaderConfig, hardware: Hardware, cost: BatchCost) -> Lo
         (workers.value == 0, False, "without workers, pinning costs more time than it saves"),
         (True, True, "batches are copied to the GPU while it computes"),
     )
-    problems = list(_problems(config, hardware, cost, method.value, workers.value))
+    problems = list(_problems(config, hardware, cost, method.value, workers.value, prefetch.value))
     if problems:
         raise UserError("\n".join(f"dataloader.{problem}" for problem in problems))
     kept = "starting workers again every epoch takes seconds"
     persistent = _choose(config.persistent_workers, (True, True, kept))
-    prefetch = _choose(config.prefetch_factor, (True, 2, "the default of torch"))
     wait = max(WAIT_SECONDS, ceil(WAIT_BATCHES * cost.batch_seconds))
     hangs = f"a batch takes {cost.batch_seconds * 1e3:.3g} ms; a worker that takes this long hangs"
     timeout = _choose(config.timeout, (True, wait, hangs))
@@ -144,16 +145,18 @@ def _choose(configured: Any, *rules: Rule) -> Choice:
     return next(Choice(value, reason) for applies, value, reason in rules if applies)
 
 
-def _worker_rules(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -> list[Rule]:
+def _worker_rules(
+    hardware: Hardware, cost: BatchCost, method: str, cpus: int, ahead: int
+) -> list[Rule]:
     memory = hardware.memory // 2 // (WORKER_BYTES[method] * cost.loaders)
     limits = [
         (MAX_WORKERS, f"more than {MAX_WORKERS} rarely help"),
         (memory, f"only {hardware.memory / 2**30:.1f} GiB of memory is free"),
     ]
     if hardware.shared_memory is not None:
-        # half of it, for the data and for three batches of every worker
+        # half of it, for the data and what workers load ahead, and one batch more of each
         room = hardware.shared_memory // 2 - (0 if method == "fork" else cost.dataset_bytes)
-        fitting = max(0, room) // (3 * cost.batch_bytes * cost.loaders)
+        fitting = max(0, room) // ((ahead + 1) * cost.batch_bytes * cost.loaders)
         limits.append((fitting, f"/dev/shm has only {hardware.shared_memory / 2**20:.0f} MiB free"))
     limit, reason = min(limits)
     estimates = [estimate_seconds(cost, method, cpus, number) for number in range(limit + 1)]
@@ -171,7 +174,12 @@ def _worker_rules(hardware: Hardware, cost: BatchCost, method: str, cpus: int) -
 
 
 def _problems(
-    config: LoaderConfig, hardware: Hardware, cost: BatchCost, method: str, workers: int
+    config: LoaderConfig,
+    hardware: Hardware,
+    cost: BatchCost,
+    method: str,
+    workers: int,
+    ahead: int,
 ) -> Iterator[str]:
     """Find configured values that do not fit together or do not fit the hardware."""
     free = hardware.shared_memory
@@ -194,13 +202,24 @@ def _problems(
             f"num_workers: {workers} workers cannot gather windows on the accelerator. "
             "Set dataloader.num_workers=0 or data.device=host."
         )
-    elif method != "fork" and free and cost.dataset_bytes > free:
+    elif method != "fork" and free is not None and cost.dataset_bytes > free:
         yield (
             f"num_workers: the data ({cost.dataset_bytes / 2**20:.0f} MiB) does not fit in "
             f"/dev/shm ({free / 2**20:.0f} MiB free), through which workers share it. Set "
             "dataloader.num_workers=0, keep the data in a memory-mapped file, or enlarge /dev/shm "
             "(docker run --shm-size)."
         )
+    elif free is not None:
+        shared = 0 if method == "fork" else cost.dataset_bytes
+        batches = workers * cost.loaders * ahead
+        if shared + batches * cost.batch_bytes > free:
+            yield (
+                f"num_workers: {workers} workers load up to {batches} batches ahead "
+                f"({cost.batch_bytes / 2**20:.3g} MiB each) into /dev/shm, which has "
+                f"{(free - shared) / 2**20:.3g} MiB left. Decrease "
+                "dataloader.num_workers, dataloader.prefetch_factor or model.batch_size, or "
+                "enlarge /dev/shm (docker run --shm-size)."
+            )
     if config.pin_memory is True and hardware.accelerator != "cuda":
         yield (
             f"pin_memory: true requires CUDA, but training runs on {hardware.accelerator}. "

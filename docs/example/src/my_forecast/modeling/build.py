@@ -1,16 +1,19 @@
 """Build the Darts model that a config describes, and check the config first."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import isclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
+from darts.utils.serialization import add_safe_globals
 from hydra.utils import get_object
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 
 from ..config import AUTO, TrainConfig, build
 from ..errors import UserError
+from ..run_config import named_code
 from ..runs.folder import RESUME_POINT
 from .callbacks import FastAveragePools, FitLoaders, NoProfiler, SparseLossLog
 from .checks import config_problems
@@ -38,6 +41,9 @@ def build_model(
         raise UserError("\n".join(problems))
     own = FitLoaders(config.seed), SparseLossLog(), FastAveragePools()
     callbacks = [*build(config.callbacks, "callbacks").values(), *own]
+    if not config.trainer.get("enable_progress_bar", True):
+        # Lightning refuses one all the same
+        callbacks = [item for item in callbacks if not isinstance(item, ProgressBar)]
     if config.save_every_n_epochs > 0:
         callbacks.append(ResumePoint(run_dir / RESUME_POINT, config.save_every_n_epochs))
     devices = config.trainer.get("devices", AUTO)
@@ -81,6 +87,18 @@ def import_model(path: str) -> tuple[Callable[..., Any], type[TorchForecastingMo
             "is based on torch, or a function with the class of its model as return annotation."
         )
     return target, model_class
+
+
+def trust_classes(model: dict[str, Any]) -> None:
+    """Let safe loading build objects of the classes that a checked model config names.
+
+    Without it, the checkpoints of a loss or likelihood of the user's own would not load. A class
+    that cannot be imported is reported where it is built.
+    """
+    for _, name in named_code({"model": model}):
+        with suppress(Exception):
+            if isclass(found := get_object(name)):
+                add_safe_globals([found])
 
 
 def _import(key: str, path: str) -> Any:

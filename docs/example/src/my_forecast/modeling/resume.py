@@ -60,11 +60,6 @@ class ResumePoint(Callback):
         """Save the end, from which a run that is killed in its test continues."""
         self.save(trainer)
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Log how to continue a run that was stopped by SIGTERM."""
-        if trainer.received_sigterm and self.path.exists():
-            log.info("Stopped. Continue with: python train.py resume=%s", self.path.parents[1])
-
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning leaves out."""
         numpy_state = np.random.get_state(legacy=False)
@@ -104,6 +99,17 @@ def load_point(run_dir: Path) -> dict[str, Any] | None:
     if not path.is_file():
         log.info("The run was killed before its first epoch. It starts over.")
         return None
+    point = load_checkpoint(path, "Restore it from a copy, or delete it: the run then starts over.")
+    log.info("Resuming in epoch %d, after step %d.", point["epoch"], point["global_step"])
+    return point
+
+
+def load_checkpoint(path: Path | str, remedy: str) -> dict[str, Any]:
+    """Return a checkpoint of Lightning's without running code that it names.
+
+    Raises:
+        UserError: with the remedy, when the checkpoint is damaged.
+    """
     try:
         # torch does not compare the checksums in its files
         with ZipFile(path) as archive:
@@ -112,11 +118,8 @@ def load_point(run_dir: Path) -> dict[str, Any] | None:
         point: dict[str, Any] = load_ckpt_safely(torch.load, path, map_location="cpu")
     # anything may be wrong with a damaged file
     except Exception as error:
-        raise UserError(
-            f"resume: '{path}' is damaged ({error}). Restore it from a copy, or delete it: the run "
-            "then starts over."
-        ) from error
-    log.info("Resuming in epoch %d, after step %d.", point["epoch"], point["global_step"])
+        reason = str(error).partition(". ")[0]
+        raise UserError(f"'{path}' is damaged ({reason}). {remedy}") from error
     return point
 
 

@@ -12,7 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..data import show_time
 from ..evaluation.plots import draw_backtest, draw_metric_by_step
-from ..evaluation.results import RunResults, format_number, metrics_table, worst_table
+from ..evaluation.results import (
+    RunResults,
+    format_number,
+    metrics_table,
+    score_texts,
+    worst_table,
+)
 from ..runs.folder import CONFIG, checked, shown, write_text
 from .diagnostics import LAGS, autocorrelation, examples, one_step_errors
 from .figures import SIZE, draw_autocorrelation, draw_error_histogram, draw_losses, svg_data_uri
@@ -36,24 +42,26 @@ def write_report(results: RunResults) -> None:
 def _content(results: RunResults) -> dict[str, Any]:
     """Return the variables of the template; a table is a data frame."""
     backtest, metrics = results.backtest, results.metrics
-    metric = results.metric_names[0]
+    metric = next(iter(metrics.test["model"]))
     chosen = examples(backtest, metrics)
     series = dict.fromkeys(int(backtest.origins.series[number]) for number in chosen.values())
     residuals, autocorrelations = {}, {}
     for number in series:
         name, errors = backtest.names[number], one_step_errors(backtest, number)
+        if not errors.size:
+            continue
         found, p_value = autocorrelation(errors)
         residuals[name] = len(errors), errors.mean(), errors.std(), p_value
         if found is not None:
             autocorrelations[name] = draw_autocorrelation(found, len(errors))
-    all_errors = backtest.standardised_errors("model").ravel()
+    all_errors = backtest.standardised_errors("model")[~np.isnan(backtest.truth)]
     return {
         "results": results,
-        "metrics": metrics_table(metrics),
-        "scores": pd.DataFrame(results.quantile_scores),
-        "worst": worst_table(metrics, WORST),
+        "metrics": metrics_table(results),
+        "scores": pd.DataFrame(score_texts(results)),
+        "worst": worst_table(results, WORST),
         "metric": metric.upper(),
-        "by_step": draw_metric_by_step(metrics.by_step, metric, SIZE),
+        "by_step": draw_metric_by_step(metrics.by_step, metric, backtest.baseline, SIZE),
         "examples": [_example(results, label, number) for label, number in chosen.items()],
         "training": _training(results.run_dir / "csv_logs" / "metrics.csv"),
         "bias": all_errors.mean(),
@@ -75,7 +83,7 @@ def _example(results: RunResults, label: str, number: int) -> dict[str, Any]:
         "label": f"{label}: {data.names[backtest.origins.series[number]]}",
         "component": data.targets.components[0],
         "start": show_time(data.times[backtest.starts[number]]),
-        "mae": np.abs(backtest.errors("model")[number, :, 0]).mean(),
+        "mae": np.nanmean(np.abs(backtest.errors("model")[number, :, 0])),
         "figure": draw_backtest(data, backtest, number, history=HISTORY_HORIZONS, size=SIZE),
     }
 

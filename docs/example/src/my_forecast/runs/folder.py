@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CONFIG, RECORD, METRICS, BUNDLE = "config.yaml", "record.json", "metrics.json", "bundle"
 METRICS_BY_STEP, METRICS_BY_SERIES = "metrics_by_step.csv", "metrics_by_series.csv"
+FORECASTS = "forecasts.parquet"
 FINGERPRINT = "data_fingerprint.txt"
 # of complete files, as `sha256sum --check` reads it; a run that has none is not finished
 SUMS = "SHA256SUMS"
@@ -32,6 +34,8 @@ SUMS = "SHA256SUMS"
 LOCK, HOLDER = ".lock", ".lock_holder"
 RESUME_POINT = Path("checkpoints", "last.ckpt")
 REMEDY = "Restore the run from a copy, or train again."
+# how conf/hydra names the folders of runs
+DATED = re.compile(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}")
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 
@@ -147,7 +151,7 @@ def find_run(run: str, key: str = "run") -> Path:
     """Return the folder of a finished run.
 
     Args:
-        run: the folder, or ``latest`` for the newest one under ``outputs``.
+        run: the folder, or ``latest`` for the one under ``outputs`` that began last.
         key: the setting that holds it, for messages.
 
     Raises:
@@ -157,7 +161,7 @@ def find_run(run: str, key: str = "run") -> Path:
         sums = [path for path in Path("outputs").rglob(SUMS) if path.parent.name != BUNDLE]
         if not sums:
             raise UserError(f"{key}=latest: 'outputs' holds no finished run. Train one first.")
-        run = str(max(sums, key=lambda path: path.stat().st_mtime).parent)
+        run = str(max(sums, key=_begun).parent)
     folder = Path(run)
     if not folder.is_dir():
         raise UserError(
@@ -172,6 +176,17 @@ def find_run(run: str, key: str = "run") -> Path:
     # which lists the other files of the bundle
     checked(folder, f"{BUNDLE}/{SUMS}")
     return folder
+
+
+def _begun(path: Path) -> tuple[str, float]:
+    """Return when a run began, by its name; copying changes only the times of files.
+
+    The jobs of a multirun share a name, and are told apart by when they ended.
+    """
+    ended = path.stat().st_mtime
+    if named := DATED.search(path.as_posix()):
+        return named[0], ended
+    return f"{datetime.fromtimestamp(ended):%Y-%m-%d/%H-%M-%S-%f}", ended
 
 
 def check_unfinished(folder: Path, output_dir: str) -> None:

@@ -1,0 +1,1 @@
+"""Modules of your own: `copier update` never changes anything in this folder."""
