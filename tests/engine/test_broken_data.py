@@ -1105,8 +1105,8 @@ def test_no_file_in_a_folder(workdir: Path) -> None:
             "missing days in several series",
             "data.csv: 2 problems\n"
             "- 2 irregular steps (2023-12-01 to 2024-01-02 instead of 1 day, 2024-01-03 to "
-            "2024-01-09 instead of 1 day; series a: 1, b: 1). Set data.frequency (D, h, W-SUN, MS "
-            "...) to insert the missing times as gaps.\n"
+            "2024-01-09 instead of 1 day; series a: 1, b: 1). Set data.frequency=B to insert the "
+            "missing times as gaps, or a longer step as data.resample to aggregate the rows.\n"
             "- too few rows for a time series in 1 series (c: 1 row). Add rows (at least 3), or "
             "remove the series (data.short_series=drop).",
         ),

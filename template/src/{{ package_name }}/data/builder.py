@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ..errors import UserError
 from .checks import PLACES, Problems, shown
 from .panel import Array, Panel, SeriesArray, Steps, Storage
-from .times import FEWEST, NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline
+from .times import FEWEST, NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline, resampled
 
 if TYPE_CHECKING:
     from .files import FileSource
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # the column with the numbers of rows, as messages show them
 ROW = "__row__"
+# the column with their times, in their own unit
+TIME = "__time__"
 # cells that are read at once
 CELLS = 1 << 21
 # seconds after which a progress bar appears
@@ -117,7 +119,13 @@ class PanelBuilder:
     def build(self, dates: bool) -> Panel:
         """Return all series, and collect their problems; times are ``dates`` or whole numbers."""
         timeline, policy, repeated = self._read_times(dates), self._source.duplicates, NO_ROWS
-        if (merged := timeline.merged) and policy != "refuse":
+        if (step := self._source.resample) is not None:
+            repeated = np.setdiff1d(timeline.rows(slice(None)), [NOWHERE])
+            log.info(
+                "Aggregated %d rows to %d steps of %s (data.resample).",
+                *(len(repeated) + timeline.merged, len(repeated), step),
+            )
+        elif (merged := timeline.merged) and policy != "refuse":
             log.info("Merged %d rows with duplicate times (data.duplicates=%s).", merged, policy)
             repeated = timeline.choose_rows(policy)
         values = self._read_values(timeline, repeated)
@@ -163,10 +171,16 @@ class PanelBuilder:
         names = self._names or [""]
         self._problems.several = len(names) > 1
         self._check_series(names)
-        times = times.view(f"datetime64[{unit}]" if dates else np.int64)
-        policies = source.frequency, source.short_series
-        timeline = Timeline(self._series, times, len(names), *policies, self._storage)
-        timeline.check(times, names, self._incomplete, source.duplicates, self._problems)
+        times = self._times = times.view(f"datetime64[{unit}]" if dates else np.int64)
+        if source.resample is not None:
+            known, times = self._series != NOWHERE, times.copy()
+            times[known] = resampled(times[known], source.resample)
+        frequency = source.step, source.step_key
+        timeline = Timeline(
+            *(self._series, times, len(names), *frequency, source.short_series, self._storage)
+        )
+        policy = "mean" if source.resample is not None else source.duplicates
+        timeline.check(times, names, self._incomplete, policy, self._problems)
         return timeline
 
     def _check_range(
@@ -235,7 +249,7 @@ class PanelBuilder:
     def _read_values(self, timeline: Timeline, repeated: Steps) -> dict[str, Array]:
         """Read and check the values of all roles, and return them at their rows of the panel.
 
-        Where several rows of the files belong to one of the rows ``repeated``, it is their mean.
+        Where several rows of the files belong to one of the rows ``repeated``, they are aggregated.
         """
         roles, several = self._source.roles, list[pl.DataFrame]()
         arrays = self._new_arrays(int(timeline.length.sum()))
@@ -246,12 +260,15 @@ class PanelBuilder:
                 for role, columns in roles.items():
                     arrays[role][own[used]] = values.select(columns).to_numpy()[used]
                 if len(repeated):
-                    rows = values.with_columns(pl.Series(ROW, own))
+                    time = pl.Series(TIME, self._times[batch.part].view(np.int64))
+                    rows = values.with_columns(pl.Series(ROW, own), time)
                     several.append(rows.filter(np.isin(own, repeated)))
         if several:
-            means = pl.concat(several, how="vertical_relaxed").fill_nan(None).group_by(ROW).mean()
+            rows = pl.concat(several, how="vertical_relaxed").fill_nan(None).sort(TIME)
+            ways = self._source.aggregations.items()
+            merged = rows.group_by(ROW).agg(_aggregated(column, way) for column, way in ways)
             for role, columns in roles.items():
-                arrays[role][means[ROW].to_numpy()] = means.select(columns).to_numpy()
+                arrays[role][merged[ROW].to_numpy()] = merged.select(columns).to_numpy()
         return arrays
 
     def _new_arrays(self, rows: int) -> dict[str, Array]:
@@ -262,7 +279,7 @@ class PanelBuilder:
             kind = np.float32 if single else np.float64
             arrays[role] = self._storage.array(role, rows, len(columns), kind)
             # steps without a row are gaps only where a frequency inserts them
-            arrays[role][:] = np.nan if self._source.frequency else STAND_IN
+            arrays[role][:] = np.nan if self._source.step else STAND_IN
         return arrays
 
     def _values_of(self, batch: Batch) -> pl.DataFrame:
@@ -319,6 +336,12 @@ class PanelBuilder:
                 places=[f"{place} {row}: {_shown(cell)}" for row, cell in cells.iter_rows()],
             )
         return where
+
+
+def _aggregated(column: str, way: str) -> pl.Expr:
+    """Return one value for the rows of each group; missing if there is none."""
+    known = pl.col(column).drop_nulls()
+    return pl.when(known.len() > 0).then(getattr(known, way)().cast(pl.Float64)).alias(column)
 
 
 def _shown(cell: object) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 from polars.exceptions import NoDataError, PolarsError
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..config import AUTO, listed
+from ..config import AUTO, did_you_mean, listed
 from ..errors import UserError
 from .builder import ROW, STAND_IN, File, PanelBuilder
 from .checks import Problems, shown
@@ -63,6 +63,7 @@ def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
 # YAML reads a column named 2024 as a number
 Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True)]
 Texts = Annotated[list[Text], Field(min_length=1)]
+Aggregation = Literal["mean", "sum", "min", "max", "first", "last", "count"]
 Columns = Annotated[list[Text], BeforeValidator(listed), AfterValidator(_check_each_once)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Separator = Annotated[Character, BeforeValidator(lambda name: SEPARATORS.get(str(name), name))]
@@ -97,6 +98,8 @@ class FileSource(Source):
     sample_weight_column: Text | None = None
     series_column: Text | Texts | None = AUTO
     frequency: Text | None = None
+    resample: Text | None = None
+    aggregate: Aggregation | dict[Text, Aggregation] = "mean"
     duplicates: Literal["refuse", "first", "last", "mean"] = "refuse"
 
     @property
@@ -115,6 +118,27 @@ class FileSource(Source):
     def values(self) -> list[str]:
         """Return the columns of all roles, each once."""
         return list(dict.fromkeys(column for group in self.roles.values() for column in group))
+
+    @property
+    def step(self) -> str | None:
+        """Return the step of the panel; None if it is that of the files."""
+        return self.resample or self.frequency
+
+    @property
+    def step_key(self) -> str:
+        """Return the key that sets the step."""
+        return "data.frequency" if self.resample is None else "data.resample"
+
+    @property
+    def aggregations(self) -> dict[str, Aggregation]:
+        """Return how the rows of a step become one, for each column of values."""
+        chosen = self.aggregate if self.resample is not None else "mean"
+        if isinstance(chosen, str):
+            return dict.fromkeys(self.values, chosen)
+        for column in chosen.keys() - self.values:
+            hint = did_you_mean(column, self.values)
+            raise UserError(f"data.aggregate: {column!r} is not a column of values.{hint}")
+        return {column: chosen.get(column, "mean") for column in self.values}
 
     @abstractmethod
     def open(self, path: Path) -> pl.LazyFrame:
@@ -264,6 +288,14 @@ class FileSource(Source):
             raise UserError(f"future_path: no file '{future}' in {Path.cwd()}. Correct the path.")
         if future in paths:
             raise UserError(f"future_path: '{future}' is already in data.path. Leave it out.")
+
+    @model_validator(mode="after")
+    def _one_step(self) -> "FileSource":
+        if self.resample is not None and self.frequency is not None:
+            raise ValueError("has both data.resample and data.frequency. Set only one of them")
+        if self.resample is None and self.aggregate != "mean":
+            raise ValueError("has data.aggregate without data.resample. Set both")
+        return self
 
     @model_validator(mode="after")
     def _one_column_of_weights(self) -> "FileSource":
