@@ -15,7 +15,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from my_forecast.data import Panel
-from my_forecast.evaluation.plots import draw_future
+from my_forecast.evaluation.metrics import worst_and_best
+from my_forecast.evaluation.plots import draw_future, plot_title
 
 FAMILY, NAME = "Tiny Hanzi", "\u9500\u552e"
 
@@ -59,6 +60,46 @@ def test_the_time_axis_says_which_times_it_covers() -> None:
     [axes] = plot("y").axes
     # six horizons of history, and the forecast
     assert axes.get_xlabel() == "2024-01-03 to 2024-01-23"
+
+
+def many_series(count: int) -> tuple[Panel, pd.DataFrame]:
+    """Return series of 20 days, and a forecast of each for three more."""
+    days = pd.date_range("2024-01-01", periods=23)
+    series = [
+        TimeSeries.from_times_and_values(days[:20], np.arange(20.0) + n, columns=["y"])
+        for n in range(count)
+    ]
+    values = [n + 20.0 + step for n in range(count) for step in range(3)]
+    table = pd.DataFrame({"time": np.tile(days[20:], count), "y": values})
+    return Panel.from_series(series, [f"shop {n}" for n in range(count)]), table
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_every_series_has_its_own_axes(count: int) -> None:
+    data, table = many_series(count)
+    figure = draw_future(data, table, 3, [], "All shops")
+    assert len(figure.axes) == count
+    assert figure.get_suptitle() == "All shops"
+    for number, axes in enumerate(figure.axes):
+        assert axes.get_title() == (f"shop {number}" if count > 1 else "")
+        lines = {str(line.get_label()): line.get_ydata() for line in axes.lines}
+        np.testing.assert_array_equal(lines["forecast"], np.arange(20, 23) + number)
+        np.testing.assert_array_equal(lines["history"], np.arange(2, 20) + number)
+    # one legend for all
+    assert len(figure.legends) == 1
+
+
+def test_only_some_of_many_series_are_plotted() -> None:
+    table = pd.DataFrame(
+        {"series": [f"s{n}" for n in range(30)], "model_mase": [*range(29), np.nan]}
+    )
+    assert worst_and_best(table, 4) == ["s28", "s27", "s1", "s0"]
+    assert worst_and_best(table[:3], 4) == ["s2", "s1", "s0"]
+    # nothing is known of any of them
+    assert worst_and_best(table[29:], 4) == ["s29"]
+    assert plot_title("TiDE on x.csv", "forecast", 4, 30) == (
+        "my_forecast: TiDE on x.csv, forecasts of 4 of 30 series"
+    )
 
 
 def only_the_usual_font() -> None:

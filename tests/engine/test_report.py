@@ -142,7 +142,7 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path: Path) -> None:
             folder=tmp_path,
             run_dir=tmp_path,
             record=record,
-            title="A title & more",
+            subject="A title & more",
             data=data,
             backtest=backtest,
             metric_names=["merr"],

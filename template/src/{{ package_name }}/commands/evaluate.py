@@ -8,7 +8,7 @@ from ..config import EvaluateConfig, build, check_config
 from ..evaluation.backtest import backtest
 from ..evaluation.metrics import import_metrics
 from ..evaluation.plots import draw_metric_by_step, save_png
-from ..evaluation.results import RunResults, describe_backtest, summary, write_results
+from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..run import load_run
 from ..runs.folder import shown
 
@@ -37,7 +37,7 @@ def evaluate(composed: DictConfig) -> None:
         folder=folder,
         run_dir=run.folder,
         record=run.record,
-        title=describe_backtest(run.config, tested),
+        subject=describe_run(run.config),
         data=data,
         backtest=tested,
         metric_names=metric_names,

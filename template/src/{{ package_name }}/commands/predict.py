@@ -13,9 +13,11 @@ from ..config import PredictConfig, build, check_config
 from ..data import Panel, Steps, fingerprint, show_time
 from ..errors import UserError
 from ..evaluation.forecast import combine, forecast
-from ..evaluation.plots import draw_future, save_png
+from ..evaluation.metrics import worst_and_best
+from ..evaluation.plots import PLOTTED, draw_future, plot_title, save_png
+from ..evaluation.results import describe_run
 from ..run import Run, load_run
-from ..runs.folder import written_aside
+from ..runs.folder import METRICS_BY_SERIES, written_aside
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +46,16 @@ def predict(composed: DictConfig) -> None:
         return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
     _log_starts(data)
-    forecasts = table(np.array([0]) if config.writer else None)
-    plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
+    plot, plotted = output.with_suffix(".png"), _plotted(runs[0], data.names)
+    forecasts = table(plotted if config.writer else None)
+    rows = (plotted[:, None] * horizon + np.arange(horizon)).ravel()
+    drawn = forecasts if config.writer else forecasts.iloc[rows]
+    subject = ", ".join(dict.fromkeys(describe_run(run.config) for run in runs))
+    title = plot_title(subject, "forecast", len(plotted), len(data.names))
     levels = config.quantiles or runs[0].config.quantiles
     # in place only at the end, so that a failed command leaves nothing that blocks the next one
     with written_aside(plot) as unfinished:
-        save_png(draw_future(data, forecasts, horizon, levels, title), unfinished)
+        save_png(draw_future(data.select(plotted), drawn, horizon, levels, title), unfinished)
         if config.writer is None:
             write_table(forecasts, output)
         else:
@@ -69,6 +75,15 @@ def _prepared(
         data, split = run.split(data, horizon)
         calibration = build(config.intervals)(run.bundle, data, split, spec)
     return data, partial(forecast, run.bundle, data, horizon, spec.quantiles, calibration)
+
+
+def _plotted(run: Run, names: list[str]) -> Steps:
+    """Return the numbers of the series to plot: the worst and the best of the test, if known."""
+    path, chosen = run.folder / METRICS_BY_SERIES, names[:PLOTTED]
+    if len(names) > PLOTTED and path.is_file():
+        tested = pd.read_csv(path, dtype={"series": str})
+        chosen = worst_and_best(tested[tested["series"].isin(names)], PLOTTED) or chosen
+    return np.array([names.index(name) for name in chosen])
 
 
 def _log_starts(data: Panel) -> None:

@@ -11,7 +11,7 @@ from ..config import TrainConfig, build, check_config
 from ..data import IN_MEMORY, Storage, fingerprint
 from ..evaluation.backtest import backtest, validation_backtest
 from ..evaluation.metrics import import_metrics
-from ..evaluation.results import RunResults, describe_backtest, summary, write_results
+from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..loading.batch_cost import GATHERED
 from ..loading.hardware import Hardware, detect_hardware
 from ..loading.plan import plan_loader
@@ -107,7 +107,7 @@ def _fit_and_test(
         folder=run_dir,
         run_dir=run_dir,
         record=run_record(config.seed, digest, timer.seconds, loader),
-        title=describe_backtest(config, tested),
+        subject=describe_run(config),
         data=prepared.data,
         backtest=tested,
         metric_names=config.metrics,

@@ -84,7 +84,7 @@ def _example(results: RunResults, label: str, number: int) -> dict[str, Any]:
         "component": data.targets.components[0],
         "start": show_time(data.times[backtest.starts[number]]),
         "mae": np.nanmean(np.abs(backtest.errors("model")[number, :, 0])),
-        "figure": draw_backtest(data, backtest, number, history=HISTORY_HORIZONS, size=SIZE),
+        "figure": draw_backtest(data, backtest, [number], history=HISTORY_HORIZONS, size=SIZE),
     }
 
 
