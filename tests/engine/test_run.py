@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from darts import TimeSeries
+from hypothesis import given
+from hypothesis import strategies as st
 from my_forecast import load_run
 from my_forecast.data import Panel
 from my_forecast.errors import UserError
@@ -29,6 +34,7 @@ SHORT = [
     "trainer.max_epochs=1",
     "trainer.accelerator=cpu",
 ]
+EVENTS = ["data.path=long.csv", "data.future_covariates_columns=[event]"]
 
 
 def table(ids: str = "ab", days: int = 60, ahead: int = 6) -> pd.DataFrame:
@@ -46,8 +52,7 @@ def table(ids: str = "ab", days: int = 60, ahead: int = 6) -> pd.DataFrame:
 def panel(run: Command, workdir: Path) -> Run:
     """Return a run on a long file with known events, of a model that learned quantiles."""
     table().to_csv(workdir / "long.csv", index=False)
-    events = ["data.path=long.csv", "data.future_covariates_columns=[event]"]
-    assert run("train", *SHORT, *events, "likelihood=quantile").code == 0
+    assert run("train", *SHORT, *EVENTS, "likelihood=quantile").code == 0
     return load_run("latest", "cpu")
 
 
@@ -72,6 +77,51 @@ def test_a_run_is_what_its_folder_holds(panel: Run, workdir: Path) -> None:
         load_run("gone")
     with pytest.raises(UserError, match="accelerator: 'abacus' is not available"):
         load_run("latest", "abacus").forecast()
+
+
+def test_a_copied_bundle_is_a_run(panel: Run, run: Command, workdir: Path) -> None:
+    shutil.copytree(panel.folder / "bundle", workdir / "outputs" / "copy")
+    newest = time.time() + 3600
+    os.utime(workdir / "outputs" / "copy" / "SHA256SUMS", (newest, newest))
+    assert load_run("latest", "cpu").folder == panel.folder
+    shutil.move(workdir / "outputs" / "copy", workdir / "copy")
+    copied = load_run("copy", "cpu")
+    for horizon in (3, 5):
+        found, expected = copied.forecast(horizon=horizon), panel.forecast(horizon=horizon)
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    for what in ("metrics", "record"):
+        with pytest.raises(UserError, match=rf"'copy' is only the bundle.*has no {what}\.json"):
+            getattr(copied, what)
+    done = run("evaluate", "run=copy", "accelerator=cpu", "hydra.run.dir=tested")
+    assert done.code == 0, done.out + done.err
+    tested, trained = (
+        pl.read_parquet(folder / "forecasts.parquet") for folder in (Path("tested"), panel.folder)
+    )
+    assert tested.equals(trained)
+    assert 'id="loader"' not in Path("tested/report.html").read_text(encoding="utf-8")
+    done = run("predict", "run=copy", "accelerator=cpu", "output=f.csv")
+    assert done.code == 0, done.out + done.err
+    done = run("train", *SHORT, *EVENTS, "likelihood=quantile", "finetune=copy")
+    assert done.code == 0, done.out + done.err
+
+
+def test_no_change_of_a_copied_bundle_is_missed(panel: Run, workdir: Path) -> None:
+    shutil.copytree(panel.folder / "bundle", workdir / "copy")
+    names = sorted(path.name for path in (workdir / "copy").iterdir())
+
+    @given(name=st.sampled_from(names), place=st.integers(0), bit=st.integers(0, 7))
+    def change(name: str, place: int, bit: int) -> None:
+        path = workdir / "copy" / name
+        content = path.read_bytes()
+        wrong = bytearray(content)
+        wrong[place % len(wrong)] ^= 1 << bit
+        path.write_bytes(wrong)
+        with pytest.raises(UserError, match="damaged or was changed"):
+            _ = load_run("copy", "cpu").bundle
+        path.write_bytes(content)
+
+    change()
+    assert load_run("copy", "cpu").bundle.scalers.names == ["a", "b"]
 
 
 def test_the_forecast_of_none_is_that_of_predict(panel: Run, run: Command, workdir: Path) -> None:

@@ -19,7 +19,16 @@ from .loading.hardware import resolve_accelerator
 from .modeling.build import trust_classes
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
-from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, checked, find_run, read_json
+from .runs.folder import (
+    CONFIG,
+    METRICS,
+    RECORD,
+    bundle_of,
+    checked,
+    find_run,
+    is_bundle,
+    read_json,
+)
 
 Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | Panel | pd.DataFrame | None
 
@@ -28,7 +37,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "
     """Load a finished run of ``train.py``.
 
     Args:
-        run: its folder, or ``latest`` for the newest one under ``outputs``.
+        run: its folder, or ``latest`` for the newest one under ``outputs``; or only its bundle.
         accelerator: what it forecasts on: auto, cpu, cuda or mps.
         key: the setting that holds the folder, for messages.
 
@@ -37,7 +46,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "
             names code that the project's ``conf/`` does not name.
     """
     folder = find_run(str(run), key)
-    config = check_config(checked(folder, f"{BUNDLE}/{CONFIG}"), TrainConfig)
+    config = check_config(checked(bundle_of(folder), CONFIG), TrainConfig)
     return Run(folder, config, resolve_accelerator(accelerator))
 
 
@@ -52,19 +61,19 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """Versions, git revision, loader plan, timings: the content of ``record.json``."""
-        return read_json(checked(self.folder, RECORD))
+        return read_json(self._file(RECORD))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Metrics of the model and the baseline: the content of ``metrics.json``."""
-        return read_json(checked(self.folder, METRICS))
+        return read_json(self._file(METRICS))
 
     @cached_property
     def bundle(self) -> Bundle:
         """The trained model and its scalers."""
         model = self.config.model
         trust_classes(model)
-        return load_bundle(self.folder / BUNDLE, model["_target_"], self.accelerator)
+        return load_bundle(bundle_of(self.folder), model["_target_"], self.accelerator)
 
     @property
     def model(self) -> Any:
@@ -157,6 +166,14 @@ class Run:
             season_length=own.data.season_length,
             quantiles=QuantileConfig(levels=levels, num_samples=samples, seed=own.seed),
         )
+
+    def _file(self, name: str) -> Path:
+        if is_bundle(self.folder):
+            raise UserError(
+                f"'{self.folder}' is only the bundle of a run, which has no {name}. Give the "
+                "folder of the whole run."
+            )
+        return checked(self.folder, name)
 
     def _matching(self, data: Panel) -> Panel:
         data = self.bundle.match(data, drop=self.config.data.short_series == "drop")

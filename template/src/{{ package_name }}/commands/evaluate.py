@@ -10,7 +10,7 @@ from ..evaluation.metrics import import_metrics
 from ..evaluation.plots import draw_metric_by_step, save_png
 from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..run import load_run
-from ..runs.folder import shown
+from ..runs.folder import is_bundle, shown
 
 
 def evaluate(composed: DictConfig) -> None:
@@ -36,7 +36,7 @@ def evaluate(composed: DictConfig) -> None:
     results = RunResults(
         folder=folder,
         run_dir=run.folder,
-        record=run.record,
+        record={} if is_bundle(run.folder) else run.record,
         subject=describe_run(run.config),
         data=data,
         backtest=tested,

@@ -24,6 +24,7 @@ from ..runs.folder import (
     BUNDLE,
     CONFIG,
     RECORD,
+    bundle_of,
     check_same_data,
     check_unfinished,
     finish_run,
@@ -83,7 +84,7 @@ def _fit_and_test(
     if config.finetune is not None and point is None:
         source = load_run(config.finetune, key="finetune")
         trust_classes(source.config.model)
-        load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
+        load_weights(bundle_of(source.folder), model, source.config.model, config.model)
     prepared = prepare_data(model, config, storage)
     digest = fingerprint(prepared.data)
     check_same_data(run_dir, digest)
@@ -91,8 +92,7 @@ def _fit_and_test(
 
     windows = make_windows(model, config, prepared, hardware)
     plan = fit_model(model, config, *windows, hardware)
-    save_bundle(run_dir / BUNDLE, model, prepared.scalers)
-    write_config(run_dir / BUNDLE, config.as_dict())
+    save_bundle(run_dir / BUNDLE, model, prepared.scalers, config.as_dict())
     timer.end("fit")
 
     # the test runs on what was saved, so a bundle that does not load shows at once

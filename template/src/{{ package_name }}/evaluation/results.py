@@ -38,7 +38,7 @@ class RunResults:
     Attributes:
         folder: where the results are written.
         run_dir: folder of the run; equal to ``folder`` after training.
-        record: the record of the run, as in its ``record.json``.
+        record: the record of the run, as in its ``record.json``; empty for a copied bundle.
         subject: the model and its data, such as ``TiDEModel on co2``.
         data: the series in their original unit.
         backtest: forecasts and truth of the test part.

@@ -21,7 +21,7 @@ from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
 from ..run_config import check_code
-from ..runs.folder import checked, write_sums
+from ..runs.folder import CONFIG, checked, write_config, write_sums
 from .build import import_model
 from .callbacks import all_finite
 from .fit import silence_few_workers_warning
@@ -69,8 +69,10 @@ class Bundle:
         return data.select([position[name] for name in known if name in position])
 
 
-def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
-    """Write a bundle into a new folder.
+def save_bundle(
+    folder: Path, model: TorchForecastingModel, scalers: Scalers, config: dict[str, Any]
+) -> None:
+    """Write a bundle, which also holds the config of its run, into a new folder.
 
     The model is saved without its trainer, whose loggers and callbacks might not load elsewhere.
     """
@@ -78,7 +80,8 @@ def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) ->
     model.save(str(folder / MODEL), clean=True)
     # as dicts, because the classes of the project may move to another module
     (folder / SCALERS).write_bytes(pickle.dumps(asdict(scalers)))
-    write_sums(folder, FILES)
+    write_config(folder, config)
+    write_sums(folder, (*FILES, CONFIG))
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:

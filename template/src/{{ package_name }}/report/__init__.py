@@ -71,8 +71,8 @@ def _content(results: RunResults) -> dict[str, Any]:
             residuals, index=["forecasts", "mean", "deviation", "Ljung-Box p"]
         ).T,
         "autocorrelations": autocorrelations,
-        "loader": pd.DataFrame(results.record["dataloader"]).map(str).T,
-        "facts": _facts(results.record),
+        "loader": pd.DataFrame(results.record.get("dataloader", {})).map(str).T,
+        "facts": _facts(results.record) if results.record else None,
         "config": checked(results.run_dir, CONFIG).read_text(encoding="utf-8"),
     }
 
