@@ -19,6 +19,7 @@ ORDER = [
     "run_config",
     "config",
     "runs",
+    "finetune",
     "data",
     "loading",
     "modeling",

@@ -1,12 +1,13 @@
 """Train a model, test it beside the baseline, and leave everything in the run's folder."""
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from ..cli import refuse_other_overrides
+from ..cli import other_overrides, refuse_other_overrides
 from ..config import TrainConfig, build, check_config
 from ..data import IN_MEMORY, Storage, fingerprint
 from ..evaluation.backtest import backtest, validation_backtest
@@ -36,6 +37,8 @@ from ..runs.folder import (
 )
 from ..runs.record import StageTimer, run_record
 
+log = logging.getLogger(__name__)
+
 
 def train(composed: DictConfig) -> None:
     """Run the command on the config that Hydra composed.
@@ -57,6 +60,12 @@ def _train(composed: DictConfig, run_dir: Path) -> None:
         check_unfinished(run_dir, config.paths.output_dir)
     else:
         config = check_config(composed, TrainConfig)
+        if config.finetune is not None:
+            log.info(
+                "Fine-tuning '%s': weights and config are those of this run, but for %s.",
+                config.finetune,
+                ", ".join(other_overrides("finetune")) or "nothing",
+            )
     hardware = detect_hardware(config.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
     import_metrics(config.metrics)

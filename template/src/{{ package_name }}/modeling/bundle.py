@@ -121,7 +121,8 @@ def load_weights(
 ) -> None:
     """Load the weights of a bundle into an untrained model, to train them further.
 
-    ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``.
+    ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``. The dropout
+    may differ, as may what Darts does not compare, such as the optimizer.
 
     Raises:
         UserError: when a file of the bundle is missing, damaged or not safe to load; when the
@@ -129,15 +130,21 @@ def load_weights(
     """
     for name in FILES:
         checked(folder, name)
+    parameters, own = model.model_params, dict(model.model_params)
+    if "dropout" in trained:
+        parameters["dropout"] = trained["dropout"]
     try:
         with _safe_loading(folder):
             model.load_weights(str(folder / MODEL), map_location="cpu")
     except (ValueError, RuntimeError) as error:
-        other = {key: value for key, value in trained.items() if wanted.get(key) != value}
-        arguments = " ".join(f"model.{key}={value}" for key, value in other.items())
+        other = [key for key in trained if wanted.get(key) != trained[key] and key != "dropout"]
+        # another model has other arguments
+        other = ["_target_"] if "_target_" in other else other
+        arguments = " ".join(f"model.{key}={trained[key]}" for key in other)
         raise UserError(
             f"finetune: the weights do not fit this model. The run was trained with {arguments}."
         ) from error
+    parameters.update(own)
 
 
 @contextmanager

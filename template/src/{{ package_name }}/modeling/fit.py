@@ -232,6 +232,13 @@ def fit_model(
                 ) from error
             raise
         except ValueError as error:
+            if "dimensionality of the series" in str(error):
+                known = model.train_sample.component_dims().items()
+                columns = ", ".join(f"{name}: {count}" for name, count in known if count)
+                raise UserError(
+                    "finetune: the weights do not fit the columns of the data. The run was trained "
+                    f"with {columns.replace('_', ' ')}."
+                ) from error
             # from the distribution of a likelihood, before there is a loss
             if "Expected parameter" not in str(error):
                 raise

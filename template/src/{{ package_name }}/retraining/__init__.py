@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from ..modeling.build import build_model
 from ..modeling.bundle import Bundle
 from ..modeling.fit import fit_model, make_windows, scale_data
 from ..run import Run
+from ..run_config import moved_paths
 
 # callbacks may need a logger, but a tracker should not get a run per training
 NO_LOGGER = {"none": {"_target_": "pytorch_lightning.loggers.logger.DummyLogger"}}
@@ -83,8 +83,8 @@ def _train(run: Run, data: Panel, split: Split, output_dir: Path) -> Bundle:
     with TemporaryDirectory(dir=output_dir, prefix="training-", ignore_cleanup_errors=True) as new:
         trainer = {**run.config.trainer, "accelerator": hardware.accelerator}
         changes = {
-            "callbacks": _moved_paths(run.config.callbacks, old, new),
-            "trainer": _moved_paths(trainer, old, new),
+            "callbacks": moved_paths(run.config.callbacks, old, new),
+            "trainer": moved_paths(trainer, old, new),
             "logger": NO_LOGGER,
             "save_every_n_epochs": 0,
         }
@@ -106,12 +106,3 @@ def _join(parts: list[Forecasts], place: Steps) -> Forecasts:
         level: join([part.quantiles[level] for part in parts]) for level in parts[0].quantiles
     }
     return Forecasts(join([part.point for part in parts]), quantiles)
-
-
-def _moved_paths(node: Any, old: str, new: str) -> Any:
-    """Replace a folder at the start of every text in nested dicts."""
-    if isinstance(node, dict):
-        return {key: _moved_paths(value, old, new) for key, value in node.items()}
-    if isinstance(node, str) and node.startswith(old):
-        return new + node.removeprefix(old)
-    return node
