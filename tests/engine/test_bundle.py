@@ -64,7 +64,7 @@ def test_a_loaded_bundle_forecasts_as_darts_did_before_saving(
     model.fit(scaled, dataloader_kwargs={"pin_memory": False})
     expected = model.predict(horizon, scaled, dataloader_kwargs={"pin_memory": False})
     with tempfile.TemporaryDirectory() as folder:
-        save_bundle(Path(folder) / "bundle", model, scalers, {})
+        save_bundle(Path(folder) / "bundle", Bundle(model, scalers), {})
         path = f"darts.models.{model_class.__name__}"
         bundle = load_bundle(Path(folder) / "bundle", path, "cpu")
     found = forecast(bundle, data, horizon, QuantileConfig())
@@ -117,7 +117,7 @@ def test_saving_and_loading_changes_no_forecast(
     model.fit(roles.pop("targets"), **roles, dataloader_kwargs={"pin_memory": False})
     quantiles = QuantileConfig(num_samples=20)
     with tempfile.TemporaryDirectory() as folder:
-        save_bundle(Path(folder) / "bundle", model, scalers, {})
+        save_bundle(Path(folder) / "bundle", Bundle(model, scalers), {})
         loaded = load_bundle(Path(folder) / "bundle", f"darts.models.{model_class.__name__}", "cpu")
     before, after = (
         forecast(bundle, data, horizon, quantiles) for bundle in (Bundle(model, scalers), loaded)
@@ -141,7 +141,7 @@ def test_nothing_of_the_training_machine_is_in_a_bundle(tmp_path: Path) -> None:
     model.trainer_params["devices"] = 8
     model.trainer_params["callbacks"] = [Unknown()]
     model.trainer_params["logger"] = CSVLogger(tmp_path)
-    save_bundle(tmp_path / "bundle", model, Scalers(["series"], None, None, None), {})
+    save_bundle(tmp_path / "bundle", Bundle(model, Scalers(["series"], None, None, None)), {})
     bundle = load_bundle(tmp_path / "bundle", "darts.models.NLinearModel", "cpu")
     found = forecast(bundle, Panel.from_series(series, ["series"]), 4, QuantileConfig())
     assert found.shape == (4, 2)

@@ -72,7 +72,7 @@ def plant(run: Path, folder: Path, change: Callable[[dict[str, Any]], object]) -
 
 def signed(folder: Path) -> None:
     """Renew all checksums of a run."""
-    write_sums(folder / "bundle", (*FILES, "config.yaml"))
+    write_sums(folder / "bundle", (*FILES, "reference.json", "config.yaml"))
     finish_run(folder)
 
 

@@ -292,6 +292,7 @@ class EvaluateConfig(CommandConfig):
     stride: Positive | None
     metrics: Metrics | None
     data_path: str | None
+    test_start: str | int | None
     quantiles: Quantiles | None
     num_samples: Positive | None
     intervals: Node | None = None

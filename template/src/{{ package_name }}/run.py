@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 from darts import TimeSeries
 
-from .config import QuantileConfig, TrainConfig, check_config
-from .data import Panel, Scalers, Split, load_data, split_data
+from .config import DataConfig, QuantileConfig, TrainConfig, check_config
+from .data import Panel, Scalers, Split, load_data, split_at, split_data
 from .data.files import FileSource, load_frame
 from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
@@ -122,7 +122,11 @@ class Run:
         return backtest(self.bundle, data, split, spec)
 
     def load_data(
-        self, horizon: int, path: str | None = None, future_path: str | None = None
+        self,
+        horizon: int,
+        path: str | None = None,
+        future_path: str | None = None,
+        test_start: str | int | None = None,
     ) -> Panel:
         """Load the data of the run, or newer data with the same columns.
 
@@ -130,11 +134,12 @@ class Run:
             horizon: steps that will be forecast, for which ``data.covariates`` are needed.
             path: of other files; None for those of the run.
             future_path: a file in which the future covariates continue.
+            test_start: where ``split`` will divide the data; None: as in the training.
 
         Raises:
             UserError: when the data cannot be read, or has series that are new to the run.
         """
-        source = self.config.data
+        source = self._source(test_start)
         for key, value in (("data_path", path), ("future_path", future_path)):
             if value is not None and not isinstance(source, FileSource):
                 raise UserError(f"{key}: the run was not trained on files. Leave {key} out.")
@@ -145,10 +150,17 @@ class Run:
             load_data(source, ahead=steps_ahead(self.model, horizon), future=future)
         )
 
-    def split(self, data: Panel, horizon: int) -> tuple[Panel, Split]:
-        """Divide data as in the training, for test forecasts of ``horizon`` steps."""
-        steps = horizon + self.model.output_chunk_shift
-        return split_data(data, self.config.data, steps, train_length=self.model.input_chunk_length)
+    def split(
+        self, data: Panel, horizon: int, test_start: str | int | None = None
+    ) -> tuple[Panel, Split]:
+        """Divide data for test forecasts of ``horizon`` steps, as in the training.
+
+        With ``test_start``, all from that time on is tested, and no training part is needed.
+        """
+        steps, length = horizon + self.model.output_chunk_shift, self.model.input_chunk_length
+        if test_start is None:
+            return split_data(data, self.config.data, steps, train_length=length)
+        return split_at(data, self._source(test_start), steps, length)
 
     def backtest_spec(
         self,
@@ -166,6 +178,12 @@ class Run:
             season_length=own.data.season_length,
             quantiles=QuantileConfig(levels=levels, num_samples=samples, seed=own.seed),
         )
+
+    def _source(self, test_start: str | int | None) -> DataConfig:
+        if test_start is None:
+            return self.config.data
+        changes = {"test_start": test_start, "validation_start": None, "end": None}
+        return self.config.data.model_copy(update=changes)
 
     def _file(self, name: str) -> Path:
         if is_bundle(self.folder):

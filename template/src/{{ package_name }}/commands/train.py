@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from ..cli import other_overrides, refuse_other_overrides
 from ..config import TrainConfig, build, check_config
 from ..data import IN_MEMORY, Storage, fingerprint
-from ..evaluation.backtest import backtest, validation_backtest
+from ..evaluation.backtest import backtest, reference, validation_backtest
 from ..evaluation.metrics import import_metrics
 from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..loading.batch_cost import GATHERED
 from ..loading.hardware import Hardware, detect_hardware
 from ..loading.plan import plan_loader
 from ..modeling.build import build_model, trust_classes
-from ..modeling.bundle import load_weights, save_bundle
+from ..modeling.bundle import Bundle, load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
 from ..run import Run, load_run
@@ -101,14 +101,17 @@ def _fit_and_test(
 
     windows = make_windows(model, config, prepared, hardware)
     plan = fit_model(model, config, *windows, hardware)
-    save_bundle(run_dir / BUNDLE, model, prepared.scalers, config.as_dict())
+    run = Run(run_dir, config, hardware.accelerator)
+    spec = run.backtest_spec()
+    compared = reference(prepared.data, prepared.split, spec, model.output_chunk_shift)
+    bundle = Bundle(model, prepared.scalers, compared)
+    save_bundle(run_dir / BUNDLE, bundle, config.as_dict())
     timer.end("fit")
 
     # the test runs on what was saved, so a bundle that does not load shows at once
-    run = Run(run_dir, config, hardware.accelerator)
-    parts, spec = (run.bundle, prepared.data, prepared.split), run.backtest_spec()
+    parts = run.bundle, prepared.data, prepared.split
     validated = validation_backtest(*parts, spec, storage)
-    spec = replace(spec, baseline=validated.baseline) if validated else spec
+    spec = replace(spec, baseline=compared["baseline"])
     tested = backtest(*parts, spec, storage)
     timer.end("evaluate")
     loader = {name: asdict(choice) for name, choice in plan.items()}

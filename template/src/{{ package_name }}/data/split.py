@@ -8,7 +8,7 @@ import numpy as np
 from ..config import DataConfig
 from ..errors import UserError
 from .checks import Problems
-from .panel import Panel, SeriesArray, Steps, Storage
+from .panel import Panel, SeriesArray, Steps, Storage, show_time
 from .times import FEWEST
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,57 @@ def split_data(
         (validated, output_length, "the validation part has %d, but one window predicts %d"),
         (test, horizon, "the test part has %d, but one forecast needs %d"),
     ]
+    remedy = (
+        "Shorten model.input_chunk_length or horizon, lower data.validation_size and "
+        "data.test_size, or drop these series with data.short_series=drop."
+    )
+    return _long_enough(panel, split, rules, config.short_series == "drop", remedy)
+
+
+def split_at(
+    panel: Panel, config: DataConfig, horizon: int, input_length: int
+) -> tuple[Panel, Split]:
+    """Divide every series at ``config.test_start``, to test a model that was trained before.
+
+    No training part is needed, only the steps that forecasts begin with.
+
+    Args:
+        panel: the series.
+        config: with ``test_start``, and the ``validation_size`` of what lies before it.
+        horizon: steps of one test forecast.
+        input_length: steps that the model reads.
+
+    Raises:
+        UserError: if series are too short, or the start is after their end or not a time of the
+            data's type.
+    """
+    assert config.test_start is not None
+    split, targets = divide(panel, config), panel.targets
+    last = targets.stop.max() - 1
+    if panel.position(config.test_start, "test_start") > last:
+        raise UserError(
+            f"test_start: {config.test_start} is after the end of the data, "
+            f"{show_time(panel.times[last])}. Set an earlier one, or data_path to newer data."
+        )
+    before, test = split.test_start - targets.start, targets.stop - split.test_start
+    rules = [
+        (before, input_length, "%d lie before test_start, but the model reads %d"),
+        (
+            before,
+            config.season_length,
+            "%d lie before test_start, but baselines repeat a season of %d (data.season_length)",
+        ),
+        (test, horizon, "%d lie at or after test_start, but one forecast needs %d"),
+    ]
+    remedy = "Set another test_start, or data_path to data that begins earlier and ends later."
+    return _long_enough(panel, split, rules, config.short_series == "drop", remedy)
+
+
+def _long_enough(
+    panel: Panel, split: Split, rules: list[tuple[Steps, int, str]], drop: bool, remedy: str
+) -> tuple[Panel, Split]:
+    """Return the series that are long enough by all rules; refuse the others, or drop them."""
+    targets = panel.targets
     short = np.any([steps < needed for steps, needed, _ in rules], axis=0)
     if not short.any():
         return panel, split
@@ -104,12 +155,8 @@ def split_data(
         ]
         reasons.append(f"{panel.names[number]}, {targets.length[number]} steps: {broken[0]}")
     message = f"{short.sum()} of {len(short)} series too short"
-    if config.short_series == "refuse" or short.all():
-        raise UserError(
-            f"{message}. {'; '.join(reasons)}. Shorten model.input_chunk_length or horizon, lower "
-            "data.validation_size and data.test_size, or drop these series with "
-            "data.short_series=drop."
-        )
+    if not drop or short.all():
+        raise UserError(f"{message}. {'; '.join(reasons)}. {remedy}")
     log.warning("Dropped %s. %s.", message, "; ".join(reasons))
     kept = np.flatnonzero(~short)
     return panel.select(kept), Split(split.train_end[kept], split.test_start[kept])

@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
 from ..run_config import check_code
-from ..runs.folder import CONFIG, checked, write_config, write_sums
+from ..runs.folder import CONFIG, checked, read_json, write_config, write_json, write_sums
 from .build import import_model
 from .callbacks import all_finite
 from .fit import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
+REFERENCE = "reference.json"
 FILES = MODEL, f"{MODEL}.ckpt", SCALERS
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,14 @@ copyreg.pickle(LikelihoodType, lambda member: (LikelihoodType, (member.value,)))
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model that forecasts on any machine, and the scalers of its data."""
+    """A trained model that forecasts on any machine, and the scalers of its data.
+
+    ``reference`` is what later tests are compared with, as ``evaluation.backtest`` returns it.
+    """
 
     model: TorchForecastingModel
     scalers: Scalers
+    reference: dict[str, Any] = field(default_factory=dict)
 
     def match(self, data: Panel, drop: bool) -> Panel:
         """Return the series of the run that the data has, in the order of the run.
@@ -69,19 +74,18 @@ class Bundle:
         return data.select([position[name] for name in known if name in position])
 
 
-def save_bundle(
-    folder: Path, model: TorchForecastingModel, scalers: Scalers, config: dict[str, Any]
-) -> None:
-    """Write a bundle, which also holds the config of its run, into a new folder.
+def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
+    """Write a bundle, and the config of its run, into a new folder.
 
     The model is saved without its trainer, whose loggers and callbacks might not load elsewhere.
     """
     folder.mkdir()
-    model.save(str(folder / MODEL), clean=True)
+    bundle.model.save(str(folder / MODEL), clean=True)
     # as dicts, because the classes of the project may move to another module
-    (folder / SCALERS).write_bytes(pickle.dumps(asdict(scalers)))
+    (folder / SCALERS).write_bytes(pickle.dumps(asdict(bundle.scalers)))
+    write_json(folder / REFERENCE, bundle.reference)
     write_config(folder, config)
-    write_sums(folder, (*FILES, CONFIG))
+    write_sums(folder, (*FILES, REFERENCE, CONFIG))
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
@@ -113,7 +117,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     scalers = {key: Scaler(**one) for key, one in saved.items() if isinstance(one, dict)}
     for scaler in scalers.values():
         check_code({"data": {"scaler": scaler.kind}})
-    return Bundle(model=model, scalers=Scalers(**{**saved, **scalers}))
+    reference = read_json(checked(folder, REFERENCE))
+    return Bundle(model, Scalers(**{**saved, **scalers}), reference)
 
 
 def load_weights(
