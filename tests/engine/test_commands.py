@@ -104,7 +104,7 @@ def test_series_that_end_early_are_named_and_forecasts_replaced(run: Run, workdi
         assert run("train", *LONG_FILE, *options).code == 0
         done = run("predict", "run=latest", "output=f.csv", "overwrite=true")
         assert done.code == 0, done.out + done.err
-        table = pd.read_csv("f.csv").groupby("series")["time"].first()
+        table = pd.read_csv("f.csv").groupby("unique_id")["ds"].first()
         assert table.to_dict() == {"a": 60, "b": first}
         said = "1 of 2 series end before 59, the first of them at 54" in done.out + done.err
         assert said != together
@@ -169,8 +169,8 @@ def test_newer_data_is_forecast_with_the_scaler_of_its_series(run: Run, workdir:
     finished = run("predict", "run=latest", "output=f.csv", "data_path=newer.csv")
     assert finished.code == 0, finished.err
     table = pd.read_csv(workdir / "f.csv")
-    assert table["series"].tolist() == ["a"] * 3 + ["b"] * 3
-    assert table["time"].tolist() == [70, 71, 72] * 2
+    assert table["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert table["ds"].tolist() == [70, 71, 72] * 2
     assert (table["y"] // 100).tolist() == [97] * 3 + [98] * 3
 
     write_long_file(workdir / "other.csv", "bc", 70)
@@ -190,14 +190,14 @@ def test_some_of_the_series_of_a_run_are_forecast_as_all_of_them(run: Run, workd
         done = run("predict", "run=latest", f"output={fit}_some.csv", "data_path=some.csv")
         assert done.code == 0, done.out + done.err
         assert ("The data lacks 1 of 3 series: b." in done.out + done.err) == (fit == "series")
-        every = pd.read_csv(f"{fit}.csv").set_index(["series", "time"])["y"]
-        some = pd.read_csv(f"{fit}_some.csv").set_index(["series", "time"])["y"]
+        every = pd.read_csv(f"{fit}.csv").set_index(["unique_id", "ds"])["y"]
+        some = pd.read_csv(f"{fit}_some.csv").set_index(["unique_id", "ds"])["y"]
         assert len(some) == 6
         np.testing.assert_allclose(some, every[some.index], rtol=1e-5)
     # with one scaler for all series, new ones as well
     write_long_file(workdir / "new.csv", "az", 60)
     assert run("predict", "run=latest", "output=z.csv", "data_path=new.csv").code == 0
-    assert set(pd.read_csv("z.csv")["series"]) == {"a", "z"}
+    assert set(pd.read_csv("z.csv")["unique_id"]) == {"a", "z"}
 
 
 def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) -> None:
@@ -220,7 +220,7 @@ def test_quantiles_reach_metrics_tables_and_pictures(run: Run, workdir: Path) ->
         assert run("predict", "run=latest", f"output={file}", f"horizon={horizon}").code == 0
         table = pd.read_csv(workdir / file)
         tables.append(table)
-        assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
+        assert list(table) == ["unique_id", "ds", "y", "y_q0.1", "y_q0.9"]
         assert len(table) == 2 * horizon
         assert (table["y_q0.1"] <= table["y"]).all()
         assert (table["y"] <= table["y_q0.9"]).all()
@@ -300,7 +300,7 @@ def test_a_point_model_gets_calibrated_intervals(run: Run, workdir: Path) -> Non
     assert run("predict", "run=latest", "output=f.csv", "intervals=conformal").code == 0
     assert run("predict", "run=latest", "output=g.csv").code == 0
     table, point = pd.read_csv(workdir / "f.csv"), pd.read_csv(workdir / "g.csv")
-    assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
+    assert list(table) == ["unique_id", "ds", "y", "y_q0.1", "y_q0.9"]
     pd.testing.assert_series_equal(table["y"], point["y"])
     assert (table["y_q0.1"] < table["y"]).all()
     finished = run("evaluate", "run=latest", "intervals=conformal", "backtest=retrain")

@@ -131,11 +131,11 @@ def test_the_forecast_of_none_is_that_of_predict(panel: Run, run: Command, workd
         assert (
             run("predict", "run=latest", "accelerator=cpu", f"output={output}", *options).code == 0
         )
-        expected = pd.read_csv(workdir / output, parse_dates=["time"])
+        expected = pd.read_csv(workdir / output, parse_dates=["ds"])
         found = panel.forecast(horizon=horizon)
         assert isinstance(found, pd.DataFrame)
         pd.testing.assert_frame_equal(found, expected, check_dtype=False)
-        assert list(found) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
+        assert list(found) == ["unique_id", "ds", "y", "y_q0.1", "y_q0.9"]
         assert len(found) == 2 * (horizon or 3)
 
 
@@ -172,8 +172,8 @@ def test_a_long_frame_is_read_like_the_file_of_the_run(panel: Run) -> None:
     newer = table("ba", days=70).sample(frac=1, random_state=0)
     found = panel.forecast(newer)
     assert isinstance(found, pd.DataFrame)
-    assert found["series"].tolist() == ["a"] * 3 + ["b"] * 3
-    assert found["time"].tolist() == list(pd.date_range("2024-03-11", periods=3)) * 2
+    assert found["unique_id"].tolist() == ["a"] * 3 + ["b"] * 3
+    assert found["ds"].tolist() == list(pd.date_range("2024-03-11", periods=3)) * 2
     assert (found["y"] // 1000).tolist() == [9] * 6
     with pytest.raises(UserError, match="the future covariates end at 2024-02-29"):
         panel.forecast(table(ahead=0))
@@ -190,7 +190,7 @@ def test_a_wide_frame_of_a_run_on_a_wide_file(run: Command, workdir: Path) -> No
     loaded = load_run("latest", "cpu")
     found = loaded.forecast(wide)
     assert isinstance(found, pd.DataFrame)
-    assert list(found) == ["time", "y"]
+    assert list(found) == ["ds", "y"]
     pd.testing.assert_frame_equal(found, loaded.forecast(), check_exact=True)
 
 

@@ -298,4 +298,4 @@ def test_a_global_scaler_takes_series_that_were_not_trained_on(run: Run, workdir
     assert run("train", *data, *model, "data.scaler_fit=global").code == 0
     finished = run("predict", "run=latest", "output=f.csv", "data_path=new.csv")
     assert finished.code == 0, finished.err
-    assert pd.read_csv(workdir / "f.csv")["series"].tolist() == ["c"] * 3 + ["d"] * 3
+    assert pd.read_csv(workdir / "f.csv")["unique_id"].tolist() == ["c"] * 3 + ["d"] * 3

@@ -333,7 +333,7 @@ def test_names_of_series_are_only_names(run: Command, workdir: Path) -> None:
     assert run("predict", "run=run", "output=f.csv").code == 0
     by_series = pd.read_csv("run/metrics_by_series.csv")
     assert set(by_series["series"]) == set(NAMES)
-    assert set(pd.read_csv("f.csv")["series"]) == set(NAMES)
+    assert set(pd.read_csv("f.csv")["unique_id"]) == set(NAMES)
     outputs = {"x.csv", "run", "f.csv", "f.png", "outputs"}
     assert {path.name for path in workdir.iterdir()} == outputs
     assert not (workdir.parent / "up").exists()

@@ -14,7 +14,7 @@ from .data import Panel, Scalers, Split, load_data, split_at, split_data
 from .data.files import FileSource, load_frame
 from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
-from .evaluation.forecast import as_series, forecast
+from .evaluation.forecast import as_in_source, as_series, forecast
 from .loading.hardware import resolve_accelerator
 from .modeling.build import trust_classes
 from .modeling.bundle import Bundle, load_bundle
@@ -111,7 +111,7 @@ class Run:
         panel = self._panel(data, spec.horizon)
         found = forecast(self.bundle, panel, spec.horizon, spec.quantiles)
         if data is None or isinstance(data, pd.DataFrame):
-            return found
+            return as_in_source(found, panel)
         series = as_series(found, panel, spec.horizon)
         return series[0] if isinstance(data, TimeSeries) else series
 

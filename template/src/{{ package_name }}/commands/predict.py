@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from ..config import PredictConfig, build, check_config
 from ..data import Panel, Steps, fingerprint, show_time
 from ..errors import UserError
-from ..evaluation.forecast import combine, forecast
+from ..evaluation.forecast import as_in_source, combine, forecast
 from ..evaluation.metrics import worst_and_best
 from ..evaluation.plots import PLOTTED, draw_future, plot_title, save_png
 from ..evaluation.results import describe_run
@@ -45,6 +45,9 @@ def predict(composed: DictConfig) -> None:
     def table(numbers: Steps | None = None) -> pd.DataFrame:
         return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
+    def in_source(part: pd.DataFrame) -> pd.DataFrame:
+        return as_in_source(part, data, _time_format(runs[0], output))
+
     _log_starts(data)
     plot, plotted = output.with_suffix(".png"), _plotted(runs[0], data.names)
     forecasts = table(plotted if config.writer else None)
@@ -57,11 +60,13 @@ def predict(composed: DictConfig) -> None:
     with written_aside(plot) as unfinished:
         save_png(draw_future(data.select(plotted), drawn, horizon, levels, title), unfinished)
         if config.writer is None:
-            write_table(forecasts, output)
+            write_table(in_source(forecasts), output)
         else:
             folders = [str(run.folder) for run in runs]
             inputs = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
-            build(config.writer)(table, len(data.names), output, repr(inputs))
+            build(config.writer)(
+                lambda numbers: in_source(table(numbers)), len(data.names), output, repr(inputs)
+            )
     print(f"Saved {output} and {plot}")
 
 
@@ -84,6 +89,12 @@ def _plotted(run: Run, names: list[str]) -> Steps:
         tested = pd.read_csv(path, dtype={"series": str})
         chosen = worst_and_best(tested[tested["series"].isin(names)], PLOTTED) or chosen
     return np.array([names.index(name) for name in chosen])
+
+
+def _time_format(run: Run, output: Path) -> str | None:
+    """Return how the files of a run write dates, if the output can have dates as text."""
+    written = getattr(run.config.data, "time_format", None) or ""
+    return written if output.suffix == ".csv" and "%" in written else None
 
 
 def _log_starts(data: Panel) -> None:

@@ -109,6 +109,8 @@ class PanelBuilder:
         self._numbers: dict[tuple[str, ...], int] = {}
         # series of which some rows have no time; NOWHERE if some rows have no series
         self._incomplete: set[int] = set()
+        # keys of the series that are new in each batch
+        self._new_keys: list[pl.DataFrame] = []
         # static covariates of the series of each batch
         self._static: list[pl.DataFrame] = []
 
@@ -136,7 +138,14 @@ class PanelBuilder:
         }
         names = self._names
         table = self._static_table(names) if self._static else None
-        panel = Panel(names, timeline.axis, **arrays, static_covariates=table)
+        panel = Panel(
+            names,
+            timeline.axis,
+            **arrays,
+            static_covariates=table,
+            keys=self._key_table() if self._keys else None,
+            time_column=self._time_column(dates),
+        )
         if not timeline.dropped.any():
             return panel
         few = [names[number] for number in np.flatnonzero(timeline.dropped)]
@@ -154,7 +163,11 @@ class PanelBuilder:
         for file in self._files:
             for batch in file.batches(columns, "times"):
                 own = batch.rows.select(pl.col(self._keys).cast(pl.String).replace("", None))
+                known = len(self._numbers)
                 series = self._series[batch.part] = self._number(batch, own)
+                keys = batch.rows.select(pl.Series(ROW, series), *self._keys)
+                keys = keys.filter(pl.col(ROW) >= known).unique(ROW, keep="first").sort(ROW)
+                self._new_keys.append(keys.drop(ROW))
                 found = source.times(batch.rows[column], dates)
                 lost = self._check(batch, column, found.is_null(), *source.invalid_time(dates))
                 lost |= self._check_range(batch, found, YEARS[unit] if dates else NUMBERS)
@@ -317,6 +330,24 @@ class PanelBuilder:
                 )
         firsts = table.select(pl.exclude(ROW).list.first())
         return pd.DataFrame(firsts.to_dict(as_series=False))
+
+    def _key_table(self) -> pl.DataFrame:
+        """Return the keys of all series in the types of the files; text may hold whole numbers."""
+        table = pl.concat(self._new_keys, how="vertical_relaxed")
+        if not self._source.reads_text:
+            return table
+        numbers = table.cast(pl.Int64, strict=False)
+        # a number with zeros in front is a text
+        exact = [key.name for key in table if numbers[key.name].cast(pl.String).equals(key)]
+        return table.with_columns(numbers.select(exact).iter_columns())
+
+    def _time_column(self, dates: bool) -> pl.Field:
+        """Return name and type of the times, as the first file has them."""
+        name = self._source.time_column
+        kind = self._files[0].frame.collect_schema()[name]
+        if kind == pl.String:
+            kind = pl.Datetime("us") if dates else pl.Int64()
+        return pl.Field(name, kind)
 
     def _check(
         self, batch: Batch, column: str, wrong: pl.Series, what: str, remedy: str

@@ -96,9 +96,9 @@ def read_data(
         panel = cut_after(panel, config.end, problems)
     if config.component_series:
         panel = split_components(panel, storage)
-    for column in sorted(FORECAST_COLUMNS & set(panel.targets.components)):
-        what = "forecasts have a column of this name"
-        problems.add(what, "Rename the target.", subject=f"column {column!r}")
+    for column in sorted(FORECAST_COLUMNS.union(panel.labels) & set(panel.targets.components)):
+        what, remedy = "forecasts have a column of this name", "Rename the target, or leave it out."
+        problems.add(what, remedy, subject=f"column {column!r}")
     return panel, problems
 
 

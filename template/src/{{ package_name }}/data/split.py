@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from ..config import DataConfig
 from ..errors import UserError
@@ -185,7 +186,10 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
     """Return a series for each target component, with all covariates of the series it comes from.
 
     It is named after its component, with the name of the series in front if there are several. Its
-    only component is called ``value``.
+    only component is called ``value``. The keys get a column ``component``.
+
+    Raises:
+        UserError: if there is a key of this name.
     """
     targets, columns = panel.targets, panel.targets.components
     rows, width = targets.values.shape
@@ -204,9 +208,17 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
         for name in panel.names
         for column in columns
     ]
+    keys = found.keys
+    if keys is not None:
+        if "component" in keys.columns:
+            raise UserError(
+                "data.component_series: forecasts have a column 'component', but a column of this "
+                "name in data.series_column names the series. Rename it in the data."
+            )
+        keys = keys.with_columns(component=pl.Series(columns * len(panel.names)))
     filled = None if targets.filled is None else targets.filled.T.reshape(-1, 1)
     new = replace(place, values=values, first=first, components=["value"], filled=filled)
-    return replace(found, names=names, targets=new, static_covariates=static)
+    return replace(found, names=names, targets=new, static_covariates=static, keys=keys)
 
 
 def _steps(size: float, length: Steps) -> Steps:

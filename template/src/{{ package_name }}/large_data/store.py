@@ -2,11 +2,13 @@
 
 import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from omegaconf import DictConfig
 
 from ..config import AnySource, CommandConfig, DataConfig, check_config
@@ -21,6 +23,8 @@ from .mapped import MappedArrays
 # of the layout of stores
 VERSION = 1
 STORE, PLACES, STATIC = "store.json", "places.npz", "static.parquet"
+# the keys of the series, and a column without values in place of the times
+LABELS = "labels.parquet"
 # what a ``SeriesArray`` says about each series
 PLACE = ("first", "length", "start")
 
@@ -79,6 +83,10 @@ def write_store(folder: Path, source: DataConfig) -> int:
     np.savez(folder / PLACES, **places)
     if panel.static_covariates is not None:
         panel.static_covariates.to_parquet(folder / STATIC)
+    labels = pl.DataFrame() if panel.keys is None else panel.keys
+    if (column := panel.time_column) is not None:
+        labels = labels.with_columns(pl.lit(None, column.dtype).alias(column.name))
+    labels.write_parquet(folder / LABELS)
     paths = source.paths() if isinstance(source, FileSource) else []
     content = {
         "version": VERSION,
@@ -135,7 +143,7 @@ class StoredPanel(Source):
 
 def _open(folder: Path, content: dict[str, Any]) -> Panel:
     places = np.load(folder / PLACES)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for role, components in content["components"].items():
         # filled gaps are in memory only
         values = np.load(folder / content["files"][role], mmap_mode="c")
@@ -147,7 +155,13 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
     else:
         axis = pd.RangeIndex(times[0], times[-1] + 1, times[1] - times[0])
     table = pd.read_parquet(static) if static.is_file() else None
-    return Panel(content["names"], axis, **arrays, static_covariates=table)
+    panel = Panel(content["names"], axis, **arrays, static_covariates=table)
+    labels = pl.read_parquet(folder / LABELS)
+    if not labels.columns:
+        return panel
+    *keys, column = labels.columns
+    found = labels.select(keys) if keys else None
+    return replace(panel, keys=found, time_column=pl.Field(column, labels.schema[column]))
 
 
 def _state(path: Path) -> list[int] | None:
