@@ -332,7 +332,24 @@ def test_static_covariates_are_encoded_as_in_the_training(run: Run, workdir: Pat
     assert run("predict", "run=latest", "output=f.csv", "data_path=newer.csv").code == 0
     finished = run("predict", "run=latest", "output=g.csv", "data_path=moved.csv")
     assert finished.code == 1
-    assert "'region': ['west'] not in the training data" in finished.out + finished.err
+    known = "static covariate 'region' is 'west', not among 'north', 'south' of the training."
+    assert f"b: {known}" in finished.out + finished.err
+    for encoding in ("onehot", "ordinal"):
+        policy = [f"data.static_encoding={encoding}", "data.unknown_static=code"]
+        assert run("train", *LONG_FILE, *columns, *policy, "model.dropout=0").code == 0
+        output = f"{encoding}.csv"
+        finished = run("predict", "run=latest", f"output={output}", "data_path=moved.csv")
+        assert finished.code == 0, finished.out + finished.err
+        assert f"b: {known} It gets the code of unknown values." in finished.out
+        assert (
+            run("predict", "run=latest", f"output=known_{output}", "data_path=newer.csv").code == 0
+        )
+        found, same = (
+            pd.read_csv(name).set_index("series")["y"] for name in (output, f"known_{output}")
+        )
+        assert np.isfinite(found).all()
+        assert found["a"].tolist() == pytest.approx(same["a"].tolist(), rel=1e-6)
+        assert found["b"].tolist() != same["b"].tolist()
 
 
 def test_covariates_must_be_known_for_the_forecast(run: Run, workdir: Path) -> None:

@@ -70,7 +70,8 @@ def scale_data(
     data: Panel, split: Split, config: DataConfig, storage: Storage = IN_MEMORY
 ) -> Prepared:
     """Scale data with scalers fitted on its training part; raises as ``fit_scalers`` does."""
-    scalers = fit_scalers(data, split, config.scaler, config.scaler_fit, config.static_encoding)
+    static = config.static_encoding, config.unknown_static
+    scalers = fit_scalers(data, split, config.scaler, config.scaler_fit, *static)
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 
 
