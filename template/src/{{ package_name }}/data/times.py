@@ -159,8 +159,9 @@ class Timeline:
             if duplicates == "refuse" and len(twice):
                 problems.add(
                     "duplicate time",
-                    "Keep one row for each time, set data.duplicates=first, last or mean, or set "
-                    "data.series_column to the column that names the series.",
+                    "Keep one row for each time, set data.duplicates=first, last or mean, set "
+                    "data.resample=D to aggregate events, or set data.series_column to the column "
+                    "that names the series.",
                     count=len(twice),
                     series=[names[number]] * len(twice),
                     places=[show_time(time) for time in twice[:PLACES]],
