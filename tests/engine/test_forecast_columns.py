@@ -184,6 +184,50 @@ def test_times_that_do_not_fit_their_type_in_the_source_have_a_longer_one(workdi
         assert found["day"][0] == expected
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Melbourne"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
+def test_forecasts_of_times_with_a_zone_have_that_zone(zone: str, kind: str, workdir: Path) -> None:
+    """Across the changes between winter and summer time of 2024, two in each zone."""
+    for date, step in (
+        ("2024-03-10", "h"),
+        ("2024-11-03", "30min"),
+        ("2024-04-07", "30min"),
+        ("2024-10-06", "h"),
+    ):
+        # the last ones are ahead: until then, clocks have changed
+        times = pd.date_range(date, periods=STEPS + AHEAD, freq=step, tz=zone)
+        frame = pd.DataFrame({"day": times, "y": np.arange(len(times)) % 2.0})
+        frame[:STEPS].to_parquet("x.parquet")
+        own = write("") | {"path": "x.parquet", "series_column": None}
+        source: Any = ParquetFiles(**own)
+        if kind == "frame":
+            del own["path"]
+            source = FrameSource(**own, frame=frame[:STEPS])
+        found = forecasts(load_data(source))
+        output = Path("f.csv" if kind == "csv" else "f.parquet")
+        write_table(found, output)
+        if kind == "csv":
+            assert pd.read_csv(output)["day"].tolist() == list(map(str, times[STEPS:]))
+        else:
+            assert len(pd.read_parquet(output).merge(frame, on="day")) == AHEAD
+            assert str(pd.read_parquet(output)["day"].dtype.tz) == zone  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("form", "end"), [(None, "+00:00"), ("%d.%m.%Y %H:%M%z", "+0000")])
+def test_forecasts_of_text_with_an_offset_say_that_they_are_utc(
+    form: str | None, end: str, workdir: Path
+) -> None:
+    """Across the end of summer time, where the offset changes."""
+    times = pd.date_range("2024-10-27", periods=STEPS + AHEAD, freq="h", tz="Europe/Berlin")
+    texts = [time.strftime(form) if form else time.isoformat() for time in times]
+    own = write("") | {"series_column": None, "time_format": form}
+    write("".join(f"{text},{n % 2}\n" for n, text in enumerate(texts[:STEPS])), "day,y")
+    write_table(forecasts(load_data(CsvFiles(**own)), form), Path("f.csv"))
+    found = pd.read_csv("f.csv")["day"]
+    assert found.str.endswith(end).all()
+    assert pd.to_datetime(found, format=form, utc=True).tolist() == list(times[STEPS:])
+
+
 def test_components_as_series_have_the_keys_of_their_series(workdir: Path) -> None:
     rows = "".join(f"{shop},{day},{day % 2},{day % 3}\n" for shop in (1, 2) for day in range(8))
     own = write(rows, "shop,day,y,z") | {"target_columns": ["y", "z"], "component_series": True}

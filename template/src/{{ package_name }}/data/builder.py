@@ -138,13 +138,15 @@ class PanelBuilder:
         }
         names = self._names
         table = self._static_table(names) if self._static else None
+        column = self._source.time_column
+        kind = self._source.time_type(self._files[0].frame.select(column), dates)
         panel = Panel(
             names,
             timeline.axis,
             **arrays,
             static_covariates=table,
             keys=self._key_table() if self._keys else None,
-            time_column=self._time_column(dates),
+            time_column=pl.Field(column, kind),
         )
         if not timeline.dropped.any():
             return panel
@@ -340,14 +342,6 @@ class PanelBuilder:
         # a number with zeros in front is a text
         exact = [key.name for key in table if numbers[key.name].cast(pl.String).equals(key)]
         return table.with_columns(numbers.select(exact).iter_columns())
-
-    def _time_column(self, dates: bool) -> pl.Field:
-        """Return name and type of the times, as the first file has them."""
-        name = self._source.time_column
-        kind = self._files[0].frame.collect_schema()[name]
-        if kind == pl.String:
-            kind = pl.Datetime("us") if dates else pl.Int64()
-        return pl.Field(name, kind)
 
     def _check(
         self, batch: Batch, column: str, wrong: pl.Series, what: str, remedy: str

@@ -156,6 +156,10 @@ class FileSource(Source):
         """Return whether the times in the only column are dates, and not whole numbers."""
         return not times.collect_schema().dtypes()[0].is_integer()
 
+    def time_type(self, times: pl.LazyFrame, dates: bool) -> pl.DataType:
+        """Return the type of the times in the only column."""
+        return times.collect_schema().dtypes()[0]
+
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
         """Return dates or whole numbers (int128); null where a cell is neither."""
         return cells if dates else cells.cast(pl.Int128)
@@ -336,6 +340,15 @@ class TextFiles(FileSource):
         texts = times.collect().to_series().drop_nulls()
         numbers = texts.cast(pl.Float64, strict=False)
         return self.time_format is not None or 2 * numbers.null_count() > len(texts)
+
+    def time_type(self, times: pl.LazyFrame, dates: bool) -> pl.DataType:
+        """Return the type that times get when they are parsed, by the first of them."""
+        if not dates:
+            return pl.Int64()
+        form = self.time_format or "ISO8601"
+        first = times.drop_nulls().head(1).collect().to_series()
+        parsed = [pd.to_datetime(text, format=form, errors="coerce") for text in first]
+        return pl.Datetime("us", "UTC" if any(time.tzinfo for time in parsed) else None)
 
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
         """Parse text; times with a zone or an offset become UTC."""

@@ -82,7 +82,7 @@ def as_in_source(table: pd.DataFrame, data: Panel, time_format: str | None = Non
         times = own
     labels = pl.DataFrame([*keys, times]).to_pandas(date_as_object=True)
     if time_format is not None and times.dtype.is_temporal():
-        labels[column.name] = table["time"].dt.strftime(time_format)
+        labels[column.name] = labels[column.name].dt.strftime(time_format)
     return pd.concat([labels, table.drop(columns=["series", "time"], errors="ignore")], axis=1)
 
 
