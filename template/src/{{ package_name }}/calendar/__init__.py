@@ -1,5 +1,7 @@
 """Attributes of the date, and holidays, as covariates that are known in advance."""
 
+from datetime import tzinfo
+
 import pandas as pd
 from darts import TimeSeries, concatenate
 from darts.utils.timeseries_generation import datetime_attribute_timeseries, holidays_timeseries
@@ -20,7 +22,7 @@ def calendar(
     Darts makes them with a model's ``add_encoders``, but not for custom data sets.
 
     Args:
-        times: dates.
+        times: dates; those with a time zone have its local attributes and holidays.
         attributes: of ``pandas.DatetimeIndex``; those in ``CYCLIC`` become a sine and a cosine.
         holidays: country, as a code of the package holidays; None for no holidays.
 
@@ -29,17 +31,18 @@ def calendar(
     """
     if not isinstance(times, pd.DatetimeIndex):
         raise UserError(f"{KEY}: it needs dates, but the times of the data are numbers.")
-    found = [_attribute(times, name) for name in listed(attributes)]
+    zone, utc = times.tz, times if times.tz is None else times.tz_convert(None)
+    found = [_attribute(utc, zone, name) for name in listed(attributes)]
     if holidays is not None:
-        found.append(_holidays(times, holidays))
+        found.append(_holidays(utc, zone, holidays))
     if not found:
         raise UserError(f"{KEY}: it is empty. Set {KEY}.attributes or {KEY}.holidays.")
-    return concatenate(found, axis="component").to_dataframe()
+    return concatenate(found, axis="component").to_dataframe().set_axis(times)
 
 
-def _attribute(times: pd.DatetimeIndex, name: str) -> TimeSeries:
+def _attribute(times: pd.DatetimeIndex, zone: tzinfo | None, name: str) -> TimeSeries:
     try:
-        return datetime_attribute_timeseries(times, name, cyclic=name in CYCLIC)
+        return datetime_attribute_timeseries(times, name, cyclic=name in CYCLIC, tz=zone)
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(
             f"{KEY}.attributes: {name!r} is not a numeric attribute of DatetimeIndex. Use "
@@ -47,9 +50,9 @@ def _attribute(times: pd.DatetimeIndex, name: str) -> TimeSeries:
         ) from error
 
 
-def _holidays(times: pd.DatetimeIndex, country: str) -> TimeSeries:
+def _holidays(times: pd.DatetimeIndex, zone: tzinfo | None, country: str) -> TimeSeries:
     try:
-        return holidays_timeseries(times, country)
+        return holidays_timeseries(times, country, tz=zone)
     except NotImplementedError as error:
         raise UserError(
             f"{KEY}.holidays: {country!r} is not a country of the package holidays. Use a code "

@@ -101,14 +101,14 @@ def _log_starts(data: Panel) -> None:
     """Say where the series end, if some end earlier than others."""
     ends, counts = np.unique(data.targets.stop, return_counts=True)
     if len(ends) > 1:
-        early = counts[:-1].sum()
+        early, times = counts[:-1].sum(), data.local(data.times)
         log.info(
             "%d of %d series end before %s, the first of them at %s. Each series is forecast from "
             "its own end; a run with data.end_together=true forecasts all of them from one time.",
             early,
             len(data.names),
-            show_time(data.times[ends[-1] - 1]),
-            show_time(data.times[ends[0] - 1]),
+            show_time(times[ends[-1] - 1]),
+            show_time(times[ends[0] - 1]),
         )
 
 

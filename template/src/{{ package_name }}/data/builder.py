@@ -19,8 +19,19 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from .checks import PLACES, Problems, shown
-from .panel import Array, Panel, SeriesArray, Steps, Storage
-from .times import FEWEST, NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline, resampled
+from .panel import Array, Panel, SeriesArray, Steps, Storage, show_time
+from .times import (
+    FEWEST,
+    NO_ROWS,
+    NOWHERE,
+    NUMBERS,
+    YEARS,
+    Timeline,
+    are_days,
+    resampled,
+    to_local,
+    to_utc,
+)
 
 if TYPE_CHECKING:
     from .files import FileSource
@@ -111,6 +122,8 @@ class PanelBuilder:
         self._incomplete: set[int] = set()
         # keys of the series that are new in each batch
         self._new_keys: list[pl.DataFrame] = []
+        # of the times, which are then UTC
+        self._zone: str | None = None
         # static covariates of the series of each batch
         self._static: list[pl.DataFrame] = []
 
@@ -140,6 +153,8 @@ class PanelBuilder:
         table = self._static_table(names) if self._static else None
         column = self._source.time_column
         kind = self._source.time_type(self._files[0].frame.select(column), dates)
+        if dates and self._source.time_zone is not None:
+            kind = pl.Datetime(getattr(kind, "time_unit", None) or "us", self._zone)
         panel = Panel(
             names,
             timeline.axis,
@@ -147,6 +162,7 @@ class PanelBuilder:
             static_covariates=table,
             keys=self._key_table() if self._keys else None,
             time_column=pl.Field(column, kind),
+            zone=self._zone,
         )
         if not timeline.dropped.any():
             return panel
@@ -187,9 +203,15 @@ class PanelBuilder:
         self._problems.several = len(names) > 1
         self._check_series(names)
         times = self._times = times.view(f"datetime64[{unit}]" if dates else np.int64)
+        if source.time_zone is not None and dates:
+            times = self._times = self._in_utc(times)
+        known = self._series != NOWHERE
         if source.resample is not None:
-            known, times = self._series != NOWHERE, times.copy()
-            times[known] = resampled(times[known], source.resample)
+            times = times.copy()
+            times[known] = resampled(times[known], source.resample, self._zone)
+        if self._zone is not None and are_days(days := to_local(times[known], self._zone)):
+            times = times.copy()
+            times[known], self._zone = days, None
         frequency = source.step, source.step_key
         timeline = Timeline(
             *(self._series, times, len(names), *frequency, source.short_series, self._storage)
@@ -197,6 +219,34 @@ class PanelBuilder:
         policy = "mean" if source.resample is not None else source.duplicates
         timeline.check(times, names, self._incomplete, policy, self._problems)
         return timeline
+
+    def _in_utc(self, times: NDArray[Any]) -> NDArray[Any]:
+        """Return the times of all rows in UTC; days have no zone and stay as they are."""
+        column, zone = self._source.time_column, self._source.time_zone
+        assert zone is not None
+        naive = np.zeros(len(times), bool)
+        for file in self._files:
+            kind = self._source.time_type(file.frame.select(column), dates=True)
+            zoned = getattr(kind, "time_zone", None) is not None
+            naive[file.begin : file.begin + file.length] = not zoned
+        naive &= self._series != NOWHERE
+        if naive.any() and are_days(pd.DatetimeIndex(times[naive])):
+            return times
+        self._zone, times = zone, times.copy()
+        local = times[naive]
+        times[naive] = to_utc(local, self._series[naive], zone)
+        for row in np.flatnonzero(naive)[np.isnat(times[naive])]:
+            self._problems.add(
+                f"time that {zone} skips when summer time begins",
+                "Correct it, or remove the row.",
+                subject=f"column {column!r}",
+                count=1,
+                series=[self._names[self._series[row]]],
+                places=[show_time(pd.Timestamp(self._times[row]))],
+            )
+            self._incomplete.add(int(self._series[row]))
+            self._series[row] = NOWHERE
+        return times
 
     def _check_range(
         self, batch: Batch, times: pl.Series, limits: tuple[int, int]

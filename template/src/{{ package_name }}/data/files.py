@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
+from zoneinfo import available_timezones
 
 import pandas as pd
 import polars as pl
@@ -56,6 +57,12 @@ def _check_encoding(name: str) -> str:
         raise ValueError("is not an encoding of Python, such as utf-8, cp1252 or gbk") from error
 
 
+def _check_zone(name: str) -> str:
+    if name not in (known := available_timezones()):
+        raise ValueError(f"is not a time zone.{did_you_mean(name, known)}")
+    return name
+
+
 def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
     return pl.from_pandas(frame) if isinstance(frame, pd.DataFrame) else frame
 
@@ -97,6 +104,7 @@ class FileSource(Source):
     static_covariates_columns: Columns = []
     sample_weight_column: Text | None = None
     series_column: Text | Texts | None = AUTO
+    time_zone: Annotated[str, AfterValidator(_check_zone)] | None = None
     frequency: Text | None = None
     resample: Text | None = None
     aggregate: Aggregation | dict[Text, Aggregation] = "mean"

@@ -157,6 +157,8 @@ class Panel:
         static_covariates: a row for each series, or for each of its components.
         keys: the columns of the source that name the series, a row for each; None: there are none.
         time_column: name and type of the times in the source; None: it has no column of times.
+        zone: the time zone that ``data.time_zone`` sets, while ``times`` are UTC; None: there is
+            none, or the steps are days or longer.
     """
 
     names: list[str]
@@ -168,6 +170,7 @@ class Panel:
     static_covariates: pd.DataFrame | None = None
     keys: pl.DataFrame | None = None
     time_column: pl.Field | None = None
+    zone: str | None = None
 
     @classmethod
     def from_series(
@@ -275,13 +278,23 @@ class Panel:
         """
         dates = isinstance(self.times, pd.DatetimeIndex)
         try:
-            value = pd.Timestamp(str(time)) if dates else int(time)
+            value = self._instant(str(time)) if dates else int(time)
         except ValueError as error:
             wanted = "a date" if dates else "a whole number"
             raise UserError(
                 f"{key}: {time!r} is not {wanted}. Set it to {wanted}, like the times of the data."
             ) from error
         return int(self.times.searchsorted(value, side=side))
+
+    def _instant(self, text: str) -> pd.Timestamp:
+        time = pd.Timestamp(text)
+        if time.tzinfo is None and self.zone is not None:
+            time = time.tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
+        return time if time.tzinfo is None else time.tz_convert(None)
+
+    def local(self, times: pd.Index) -> pd.Index:
+        """Return times of the axis in the zone of the data, if it has one."""
+        return times if self.zone is None else times.tz_localize("UTC").tz_convert(self.zone)
 
     def extended(self, length: int) -> pd.Index:
         """Return the time axis, continued until it has at least ``length`` steps."""

@@ -191,7 +191,8 @@ def _with_covariates(panel: Panel, config: DataConfig, ahead: int, storage: Stor
     if not config.covariates:
         return panel
     known, targets = panel.future_covariates, panel.targets
-    times = panel.extended(int(targets.stop.max()) + ahead)
+    axis = panel.extended(int(targets.stop.max()) + ahead)
+    times = panel.local(axis)
     tables = []
     for name, node in config.covariates.items():
         table = pd.DataFrame(build(node)(times), index=times)
@@ -215,4 +216,4 @@ def _with_covariates(panel: Panel, config: DataConfig, ahead: int, storage: Stor
 
         components = [*known.components, *components]
         added = known.map(append, components, np.float64, storage, "future_covariates")
-    return replace(panel, times=times, future_covariates=added)
+    return replace(panel, times=axis, future_covariates=added)

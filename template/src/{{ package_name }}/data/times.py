@@ -213,12 +213,40 @@ class Timeline:
         problems.add(what, remedy, subject=subject, count=count, series=series, places=places)
 
 
-def resampled(times: NDArray[Any], frequency: str) -> NDArray[Any]:
+def to_utc(times: NDArray[Any], series: NDArray[np.int32], zone: str) -> NDArray[Any]:
+    """Return local times as UTC, and NaT for those that the zone skips when summer time begins.
+
+    The hour that comes twice when summer time ends is summer time in the first row of a series, and
+    winter time in the second.
+
+    Args:
+        times: datetime64, shape (rows,).
+        series: number of the series of each row, shape (rows,).
+        zone: such as America/New_York.
+    """
+    summer = ~pd.DataFrame({"series": series, "time": times}).duplicated().to_numpy()
+    found = pd.DatetimeIndex(times).tz_localize(zone, ambiguous=summer, nonexistent="NaT")
+    utc: NDArray[Any] = found.tz_convert(None).to_numpy(times.dtype)
+    return utc
+
+
+def to_local(times: NDArray[Any], zone: str) -> pd.DatetimeIndex:
+    """Return times in UTC as local times of a zone."""
+    return pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone).tz_localize(None)
+
+
+def are_days(times: pd.DatetimeIndex) -> bool:
+    """Return whether all times are midnights."""
+    return bool((times == times.normalize()).all())
+
+
+def resampled(times: NDArray[Any], frequency: str, zone: str | None = None) -> NDArray[Any]:
     """Return the step of every time, labelled as by ``pandas.DataFrame.resample``.
 
     Args:
         times: datetime64 or int64, shape (rows,).
         frequency: of pandas, such as h, D, W-MON or MS; for numbers, a number of units.
+        zone: in which days begin, if the times are UTC.
 
     Raises:
         UserError: if it is not a frequency of these times.
@@ -228,10 +256,12 @@ def resampled(times: NDArray[Any], frequency: str) -> NDArray[Any]:
         if times.dtype == np.int64:
             return times // int(frequency) * int(frequency)
         _check_length(pd.Timestamp(distinct[0]), pd.Timestamp(distinct[-1]), frequency)
-        counts = pd.Series(0, index=distinct).resample(frequency).count()
+        index = pd.DatetimeIndex(distinct).tz_localize("UTC").tz_convert(zone or "UTC")
+        counts = pd.Series(0, index=index).resample(frequency).count()
     except ValueError as error:
         raise _invalid("data.resample", frequency, times.dtype != np.int64) from error
-    return np.repeat(counts.index.to_numpy(times.dtype), counts)[inverse]
+    steps = counts.index.tz_convert(None).to_numpy(times.dtype)
+    return np.repeat(steps, counts)[inverse]
 
 
 def _find_axis(

@@ -76,7 +76,7 @@ def draw_backtest(
         series, start = int(backtest.origins.series[number]), int(backtest.starts[number])
         forecast = pd.DataFrame(
             {name: found[number, :, 0] for name, found in values.items()},
-            index=data.times[start : start + backtest.horizon],
+            index=_local(data, data.times[start : start + backtest.horizon]),
         )
         known = _history(data, series, start, history * len(forecast))
         plotted.append((data.names[series], known, forecast))
@@ -91,7 +91,8 @@ def draw_future(
     names = {component: "forecast", **{f"{component}_q{level:g}": level for level in levels}}
     plotted = []
     for number, name in enumerate(data.names):
-        own = table[number * horizon : (number + 1) * horizon].set_index("time")
+        own = table[number * horizon : (number + 1) * horizon]
+        own = own.set_index(_local(data, pd.Index(own["time"])))
         forecast = own[[column for column in names if column in own]].rename(columns=names)
         stop = int(data.targets.stop[number])
         plotted.append((name, _history(data, number, stop, HISTORY_HORIZONS * horizon), forecast))
@@ -110,9 +111,15 @@ def plot_title(subject: str, what: str, plotted: int, series: int) -> str:
 def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:
     """Return the first component of a target, up to ``steps`` before ``stop``."""
     known = data.targets.select([series]).between(stop - steps, stop)
-    times = data.times[known.start[0] : known.stop[0]]
+    times = _local(data, data.times[known.start[0] : known.stop[0]])
     values = known.observed(known.rows(np.array([0])))
     return pd.Series(values[:, 0], times, name=data.targets.components[0])
+
+
+def _local(data: Panel, times: pd.Index) -> pd.Index:
+    """Return the times that clocks show in the zone of the data."""
+    local = data.local(times)
+    return local if data.zone is None else local.tz_localize(None)
 
 
 def _draw(plotted: Sequence[Plotted], title: str, size: Size) -> Figure:

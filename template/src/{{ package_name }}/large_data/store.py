@@ -93,6 +93,7 @@ def write_store(folder: Path, source: DataConfig) -> int:
         "names": panel.names,
         "components": {role: array.components for role, array in panel.roles.items()},
         "frequency": getattr(panel.times, "freqstr", None),
+        "zone": panel.zone,
         "files": files,
         "fingerprint": fingerprint(panel),
         "sources": {str(path): _state(path) for path in paths},
@@ -161,7 +162,8 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
         return panel
     *keys, column = labels.columns
     found = labels.select(keys) if keys else None
-    return replace(panel, keys=found, time_column=pl.Field(column, labels.schema[column]))
+    field = pl.Field(column, labels.schema[column])
+    return replace(panel, keys=found, time_column=field, zone=content["zone"])
 
 
 def _state(path: Path) -> list[int] | None:
