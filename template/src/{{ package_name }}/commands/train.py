@@ -131,5 +131,6 @@ def _fit_and_test(
     finish_run(run_dir)
     for step in build(config.after_run).values():
         step(results)
+    print(results.title)
     print(summary(results))
     print(f"Saved in {shown(run_dir)}")
