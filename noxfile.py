@@ -57,7 +57,9 @@ def install_project(session: nox.Session) -> None:
         tests = nox.project.dependency_groups(metadata, "test")
     # the tests start many processes, which would compile torch again and again
     compiled = {"UV_COMPILE_BYTECODE": "1"}
-    install(session, *metadata["project"]["dependencies"], *tests, "tensorboard", **compiled)
+    stories = nox.project.dependency_groups(GROUPS, "stories")
+    needed = metadata["project"]["dependencies"]
+    install(session, *needed, *tests, *stories, "tensorboard", **compiled)
 
 
 @nox.session
@@ -241,6 +243,16 @@ def reliability(session: nox.Session) -> None:
         *session.posargs,
         env=full,
     )
+
+
+@nox.session
+def stories(session: nox.Session) -> None:
+    """Play all stories of users on real data, for some minutes, and write docs/stories.md."""
+    install_tools(session)
+    install_project(session)
+    full = {"OMP_NUM_THREADS": "1", "STORIES": "full"}
+    workers = ("--numprocesses=auto", "--dist=worksteal")
+    session.run("pytest", *workers, "tests/stories", *session.posargs, env=full)
 
 
 @nox.session

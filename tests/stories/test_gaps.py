@@ -31,7 +31,7 @@ from stories.steps import SMALL, done, forecasts, latest
 Run = Callable[..., Finished]
 
 BLANK = pd.date_range("2015-10-01", periods=14)
-FILE = "data=csv data.path=seattle.csv data.time_column=date data.target_columns=temp_max".split()
+FILE = ["data=csv", "data.path=seattle.csv", "data.time_column=date", "data.target_columns=temp_max"]
 DATA = "vega-datasets: seattle_weather"
 
 

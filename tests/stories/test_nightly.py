@@ -10,7 +10,6 @@ again, so that it scored days of the training, or demanded a training part.
 `evaluate.py data_path=... test_start=...` scores the new days.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +18,7 @@ import pytest
 from engine.project import Finished
 from vega_datasets import local_data
 
-from stories.conftest import Figure
-from stories.steps import SMALL, done, forecasts, latest, refusal
+from stories.steps import SMALL, done, refusal
 
 Run = Callable[..., Finished]
 

@@ -7,7 +7,8 @@ that runs for weeks.
 Lightning printed its banners with every forecast.
 
 *Now* calendar, holidays and static covariates are added as in the training, the frame may be newer
-than the file, and the forecasts print nothing and are those of `predict.py`.
+than the file, and the forecasts print nothing and are those of `predict.py`. They have the columns
+of the file, so that a join works.
 """
 
 from collections.abc import Callable
@@ -65,3 +66,15 @@ def test_a_service_answers_again_and_again(
     printed = capfd.readouterr()
     assert "GPU available" not in printed.out + printed.err
     assert "litlogger" not in printed.out + printed.err
+
+
+def test_forecasts_are_joined_back_to_the_input(run: Run, sales: pd.DataFrame) -> None:
+    """By the keys of the file, two columns, each with the type that it has there."""
+    done(run("train", *SMALL, *FILE))
+    done(run("predict", "run=latest", "output=next.csv"))
+    done(run("predict", "run=latest", "output=next.parquet", "overwrite=true"))
+    for ahead in (pd.read_csv("next.csv", parse_dates=["day"]), pd.read_parquet("next.parquet")):
+        assert [*ahead][:3] == ["sort", "size", "day"]
+        last_year = ahead.assign(day=ahead["day"] - pd.Timedelta(364, "D"))
+        joined = last_year.merge(sales, on=["sort", "size", "day"], suffixes=("", "_then"))
+        assert len(joined) == len(ahead) == 12 * 7
