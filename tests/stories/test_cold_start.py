@@ -1,12 +1,13 @@
 """Cold start: forecasts for some cities, and for a city that the model has not seen.
 
-*The user* trains on monthly house sales of five cities of Texas, and later needs forecasts of one of
-them, and of five and a new one.
+*The user* trains on monthly house sales of five cities of Texas, and later needs forecasts of one
+of them, of five and a new one, and of a city whose county is new.
 
 *Before*, data of one of the five cities, or with a sixth, was refused whatever the scaler was.
 
 *Now* some of the cities are forecast as before, and the log names the others. A new city needs
-`data.scaler_fit=global`, as the message says, and then works like the others.
+`data.scaler_fit=global`, as the message says, and then works like the others. A category that no
+series of the training had is refused by name, or encoded by `data.unknown_static=code`.
 """
 
 from collections.abc import Callable
@@ -78,3 +79,20 @@ def test_some_cities_and_a_new_one(run: Run, houses: pd.DataFrame) -> None:
     recent = houses[houses["city"] == "Lubbock"]["sales"].tail(24)
     assert (six["Lubbock"] > recent.min() / 2).all()
     assert (six["Lubbock"] < recent.max() * 2).all()
+
+
+def test_a_category_that_is_new(run: Run, houses: pd.DataFrame) -> None:
+    """The county of a city becomes another one, which no city of the training has."""
+    county = {city: city.lower().replace(" ", "") for city in CITIES}
+    five = houses[houses["city"].isin(CITIES)]
+    five.assign(county=five["city"].map(county)).to_csv("five.csv", index=False)
+    moved = five.assign(county=five["city"].map({**county, "Waco": "mclennan"}))
+    moved.to_csv("moved.csv", index=False)
+    static = ["model=tide", "model.hidden_size=16", "data.static_covariates_columns=[county]"]
+    done(run("train", *FILE, *SMALL, *static))
+    text = refusal(run("predict", "run=latest", "output=no.csv", "data_path=moved.csv"))
+    assert "mclennan" in text
+    assert "Waco" in text
+    assert "data.unknown_static=code" in text
+    done(run("train", *FILE, *SMALL, *static, "data.unknown_static=code"))
+    assert set(predicted(run, "moved")) == set(CITIES)

@@ -7,8 +7,8 @@ them in an experiment, and copies the whole project to another folder afterwards
 did not know them; a metric had to be added to a module of the template.
 
 *Now* what the config names is registered, the run loads again in a new process and in another copy
-of the project, the metric has a column in every table. A name that is given on the command line alone trains, and is
-trusted later as soon as a file in `conf/` has it.
+of the project, and the metric has a column in every table. A name that is given on the command line
+alone trains, and is trusted later as soon as a file in `conf/` has it.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A retail panel with promotions, which are planned ahead.
 
-*The user* has daily sales of four sorts of pizza, days on which a sort is offered, and a plan of next
-month's offers in a file of its own.
+*The user* has daily sales of four sorts of pizza, days on which a sort is offered, and a plan of
+the next offers in a file of its own.
 
 *Before*, a plan that begins late or ends early ended in an error without the series and the dates.
 

@@ -1,13 +1,13 @@
 """First typos: the first hour at the command line.
 
-*The user* has a file of flights of prices, `stocks.csv`, and types what seems right: a column as a
+*The user* has a file of prices, `stocks.csv`, and types what seems right: a column as a
 word instead of a list, `data.path=` without `data=csv`, `trainer.epochs`, `model.hidden`,
 `data.target_column`, a semicolon without quotes, a file name with an umlaut.
 
 *Before*, each ended in Hydra's error, in "Key 'path' is not in struct" or in a grammar of ANTLR.
 
-*Now* a word is a list of one, and everything else is one line that says what is meant, and the whole
-command to copy.
+*Now* a word is a list of one, and everything else is one line that says what is meant, and the
+whole command to copy.
 """
 
 import shlex

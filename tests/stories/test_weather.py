@@ -1,14 +1,13 @@
 """Hourly weather with offsets and summer time.
 
 *The user* has hourly temperatures of three airports of New York, with times such as
-2013-03-10T03:00:00-04:00, whose offset changes twice a year, and forecasts a day ahead with the
-hour and the holidays as covariates.
+2013-03-10T03:00:00-04:00, whose offset changes twice a year, and forecasts a day ahead.
 
-*Before*, local times had to be made UTC by hand, the calendar was computed in UTC, so that Christmas
-began in the evening of the 24th, and a forecast came out in UTC.
+*Before*, forecasts came out in UTC without saying so, and hours in which the station was silent
+were scored.
 
-*Now* offsets are read, `data.time_zone` reads local times without one, the calendar is that of the
-place, and forecasts are in the zone of the input.
+*Now* forecasts of a Parquet file are in its zone, across both changes of summer time, those of a
+CSV file say that they are UTC, and only measured hours are scored.
 """
 
 from collections.abc import Callable
@@ -58,3 +57,25 @@ def test_offsets_change_and_hours_do_not(run: Run, weather: pd.DataFrame, figure
     for airport, part in found.assign(wanted=wanted).groupby("series"):
         mae = (part["model"] - part["wanted"]).abs().mean()
         figure(1, f"MAE at {airport}, hours missing", DATA, scores.loc[airport, "model_mae"], mae)
+
+
+def test_forecasts_are_in_the_zone_of_the_input(run: Run, weather: pd.DataFrame) -> None:
+    """A Parquet file that ends in the night before the clocks change, either way."""
+    zoned = weather.assign(hour=weather["hour"].dt.tz_convert(ZONE))
+    zoned.to_parquet("weather.parquet", index=False)
+    parquet = ["data=parquet", "data.path=weather.parquet", *FILE[2:]]
+    done(run("train", *parquet))
+    for night, offsets in (("2013-03-09", [-5, -4]), ("2013-11-02", [-4, -5])):
+        end = pd.Timestamp(f"{night} 23:00", tz=ZONE)
+        tonight = zoned[zoned["hour"] <= end]
+        tonight.to_parquet("tonight.parquet", index=False)
+        job = ["data_path=tonight.parquet", "output=next.parquet", "overwrite=true"]
+        done(run("predict", "run=latest", *job))
+        ahead = pd.read_parquet("next.parquet")
+        # the station may have been silent
+        last = tonight.loc[tonight["origin"] == "EWR", "hour"].max()
+        newark = ahead[ahead["origin"] == "EWR"]["hour"]
+        assert newark.tolist() == pd.date_range(last, periods=25, freq="h")[1:].tolist()
+        found = {time.utcoffset().total_seconds() / 3600 for time in newark}
+        assert found == set(offsets)
+        assert str(newark.dt.tz) == ZONE

@@ -3,8 +3,8 @@
 *The user* forecasts all columns of a file of monthly employment in the United States, then those of
 the manufacturers, then each column as a series of its own.
 
-*Before*, all 22 names had to be typed into `data.target_columns=[...]`, and a pattern or a word ended
-in an error of Hydra.
+*Before*, all 22 names had to be typed into `data.target_columns=[...]`, and a pattern or a word
+ended in an error of Hydra.
 
 *Now* `all` and patterns stand for columns, `data.component_series=true` makes each a series, and
 the plot shows the worst and the best of them.
