@@ -40,18 +40,26 @@ class Page:
 
     def __init__(self) -> None:
         """Begin without numbers."""
+        self.failed = False
         self.figures: list[list[object]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the numbers of one test."""
+        self.failed |= report.failed
         if report.when == "call":
             found = [value for name, value in report.user_properties if name == "figure"]
             self.figures += found  # type: ignore[arg-type]
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the page, if every story was played to its end."""
-        if exitstatus or session.config.option.keyword or session.config.option.collectonly:
+        if (
+            self.failed
+            or exitstatus
+            or session.config.option.keyword
+            or session.config.option.collectonly
+        ):
             return
-        rows = sorted({"| " + " | ".join(map(str, row)) + " |" for row in self.figures})
+        ordered = sorted(self.figures, key=lambda row: (int(str(row[0])), str(row[1:3])))
+        rows = ["| " + " | ".join(map(str, row)) + " |" for row in ordered]
         text = HEAD + "\n" + sections() + "\n" + TABLE + "\n".join(rows) + "\n"
         PAGE.write_text(text, encoding="utf-8", newline="\n")

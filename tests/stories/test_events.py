@@ -45,7 +45,7 @@ def test_sales_become_the_turnover_of_days(run: Run, till: pd.DataFrame, figure:
     wanted = [turnover.get(key, 0.0) for key in zip(found["series"], found["time"], strict=True)]
     np.testing.assert_allclose(found["truth"], wanted, rtol=1e-6)
     mean = float(np.mean(wanted))
-    figure(3, "mean turnover a day and sort in the test", DATA, found["truth"].mean(), mean)
+    figure(12, "mean turnover a day and sort in the test", DATA, found["truth"].mean(), mean)
     done(run("predict", "run=latest", "output=days.csv"))
     assert len(pd.read_csv("days.csv")) == 4 * 7
 

@@ -10,6 +10,7 @@ again, so that it scored days of the training, or demanded a training part.
 `evaluate.py data_path=... test_start=...` scores the new days.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,8 @@ import pytest
 from engine.project import Finished
 from vega_datasets import local_data
 
-from stories.steps import SMALL, done, refusal
+from stories.conftest import Figure
+from stories.steps import SMALL, done, forecasts, latest, refusal
 
 Run = Callable[..., Finished]
 
@@ -47,3 +49,18 @@ def test_every_night_the_same_file(run: Run, days: pd.DataFrame) -> None:
     assert "warm" in refusal(run("predict", *job))
     assert Path("forecast.csv").read_bytes() == kept
     assert "already exists" in refusal(run("predict", *job[:2]))
+
+
+def test_an_old_run_on_new_days_only(run: Run, days: pd.DataFrame, figure: Figure) -> None:
+    done(run("train", *SMALL, *FILE))
+    days[days["date"] >= "2015-09-01"].to_csv("new.csv", index=False)
+    done(
+        run("evaluate", "run=latest", "data_path=new.csv", "test_start=2015-10-01", "after_run=[]")
+    )
+    found = forecasts(latest("evaluate"))
+    assert found["time"].min() == pd.Timestamp("2015-10-01")
+    assert found["time"].max() == pd.Timestamp("2015-12-31")
+    joined = found.merge(days, left_on="time", right_on="date")
+    mae = (joined["model"] - joined["temp_max"]).abs().mean()
+    scores = json.loads((latest("evaluate") / "metrics.json").read_text())
+    figure(15, "MAE of an old run on new days", DATA, scores["test"]["model"]["mae"], mae)
