@@ -44,6 +44,7 @@ def spots(workdir: Path) -> pd.DataFrame:
     return table
 
 
+@pytest.mark.slow_story
 def test_the_best_run_on_the_validation_part_comes_first(
     run: Run, spots: pd.DataFrame, figure: Figure, capfd: pytest.CaptureFixture[str]
 ) -> None:

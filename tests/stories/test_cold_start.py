@@ -60,6 +60,7 @@ def predicted(run: Run, name: str) -> dict[str, np.ndarray]:
     return {city: part["sales"].to_numpy() for city, part in table.groupby(keys.iloc[:, 0])}
 
 
+@pytest.mark.slow_story
 def test_some_cities_and_a_new_one(run: Run, houses: pd.DataFrame) -> None:
     done(run("train", *SMALL, *FILE))
     every = predicted(run, "five")

@@ -40,6 +40,7 @@ def sales(workdir: Path) -> pd.DataFrame:
     return sold
 
 
+@pytest.mark.slow_story
 def test_all_pizzas_are_forecast_from_one_day(
     run: Run, sales: pd.DataFrame, figure: Figure
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_service_answers_again_and_again(
     assert "litlogger" not in printed.out + printed.err
 
 
+@pytest.mark.slow_story
 def test_forecasts_are_joined_back_to_the_input(run: Run, sales: pd.DataFrame) -> None:
     """By the keys of the file, two columns, each with the type that it has there."""
     done(run("train", *SMALL, *FILE))

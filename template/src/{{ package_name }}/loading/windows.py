@@ -27,7 +27,7 @@ from .series_tensor import SeriesTensor, static_tensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..data.panel import Panel, SeriesArray, Steps
+    from ..data.panel import Panel, Steps
 
 
 @dataclass(slots=True)
@@ -132,9 +132,6 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             "future_covariates": (0, span),
             "sample_weight": (self.shift, span),
         }
-        for role, array in panel.roles.items():
-            begin, end = steps[role]
-            _check_covered(panel, role, array, oldest + begin, newest + end)
         self._roles = {
             role: SeriesTensor(array, (oldest, newest), steps[role], role, device)
             for role, array in panel.roles.items()
@@ -219,24 +216,3 @@ class WindowDataset(ShiftedTorchTrainingDataset):
             number %= count[series]
         # the newest window is number 0
         return series, self._newest.numpy()[series] - number * self.stride
-
-
-def _check_covered(
-    panel: "Panel", role: str, array: "SeriesArray", first: "Steps", stop: "Steps"
-) -> None:
-    """Refuse values that begin after the first window of their series, or end before the last."""
-    for number in np.flatnonzero((array.start > first) | (array.stop < stop))[:1]:
-        # only here, because every spawned worker imports this module
-        from ..data import show_time
-
-        late = array.start[number] > first[number]
-        ends = (array.start, first) if late else (array.stop - 1, stop - 1)
-        times = panel.extended(int(stop[number]))
-        known, needed = (show_time(times[one[number]]) for one in ends)
-        verb = "begin" if late else "end"
-        raise UserError(
-            f"{panel.names[number]}: the {role.replace('_', ' ')} {', '.join(array.components)} "
-            f"{verb} at {known}, but the windows of the target {verb} at {needed}. Add their "
-            f"values, leave out the rows of this series {'before' if late else 'after'} {known}, "
-            f"or leave the columns out of data.{role}_columns."
-        )
