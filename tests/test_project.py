@@ -90,6 +90,7 @@ def commands(readme: Path) -> list[str]:
 def test_every_command_of_both_readmes_runs(render: Render) -> None:
     project = render(features=list(FEATURES))
     (project / "sales.csv").write_text(daily_sales())
+    (project / "newer.csv").write_text(daily_sales("2025-01-01"))
     (project / "ETTh1.csv").write_text(transformer_hours())
     to_parquet = "frame.assign(date=pandas.to_datetime(frame['date'])).to_parquet('sales.parquet')"
     to_excel = "frame.to_excel('sales.xlsx', sheet_name='Sales', index=False, engine='xlsxwriter')"
@@ -171,9 +172,9 @@ def test_the_page_about_python_runs(render: Render) -> None:
     assert "(16, 26, 1)" in printed
 
 
-def daily_sales() -> str:
+def daily_sales(first: str = "2023-01-01") -> str:
     """Return two years of daily sales with a weekly season, as the README names them."""
-    days = [date(2023, 1, 1) + timedelta(days=number) for number in range(731)]
+    days = [date.fromisoformat(first) + timedelta(days=number) for number in range(731)]
     return "\n".join(["date,units", *(f"{day},{100 + 10 * day.weekday()}" for day in days)])
 
 

@@ -46,9 +46,9 @@ def test_a_run_has_its_config_metrics_record_and_model(finished: Run) -> None:
 def test_forecasts_continue_the_data_of_the_run(finished: Run) -> None:
     table = finished.forecast(horizon=7)
     assert isinstance(table, pd.DataFrame)
-    assert list(table) == ["series", "time", "y", "y_q0.1", "y_q0.9"]
-    assert table["series"].tolist() == ["north"] * 7 + ["south"] * 7
-    assert table["time"].min() == LAST + pd.Timedelta(days=1)
+    assert list(table) == ["unique_id", "ds", "y", "y_q0.1", "y_q0.9"]
+    assert table["unique_id"].tolist() == ["north"] * 7 + ["south"] * 7
+    assert table["ds"].min() == LAST + pd.Timedelta(days=1)
     # in the unit of the data
     assert table["y"].between(50, 350).all()
 

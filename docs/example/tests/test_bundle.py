@@ -56,7 +56,7 @@ def test_a_loaded_model_forecasts_the_same(
     scalers = fit_scalers(data, Split(end, end), scaler)
     model = model_class(8, **arguments, n_epochs=1, random_state=0, pl_trainer_kwargs=QUIET)
     model.fit(scalers.transform(data).to_series(), dataloader_kwargs={"pin_memory": False})
-    save_bundle(tmp_path / "bundle", model, scalers)
+    save_bundle(tmp_path / "bundle", Bundle(model, scalers), {})
     loaded = load_bundle(tmp_path / "bundle", f"darts.models.{model_class.__name__}", "cpu")
     # farther than the model predicts at once
     quantiles = QuantileConfig(num_samples=20)
@@ -69,8 +69,8 @@ def test_a_loaded_model_forecasts_the_same(
 
 
 def test_the_bundle_of_a_run_holds_only_what_forecasts_need(trained: Path) -> None:
-    files = sorted(path.name for path in (trained / "bundle").iterdir())
-    assert files == ["SHA256SUMS", "config.yaml", "model.pt", "model.pt.ckpt", "scalers.pkl"]
+    names = ["SHA256SUMS", "config.yaml", "model.pt", "model.pt.ckpt", "reference.json"]
+    assert sorted(path.name for path in (trained / "bundle").iterdir()) == [*names, "scalers.pkl"]
     for path in (trained / "bundle").iterdir():
         # objects of Hydra would make the model unloadable without it
         assert b"omegaconf" not in path.read_bytes()

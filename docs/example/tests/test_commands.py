@@ -73,8 +73,8 @@ def test_newer_data_is_forecast(run: Run, trained: Path, workdir: Path) -> None:
     newer.iloc[::-1].to_csv("newer.csv", index=False)
     own = [f"run={trained.as_posix()}", "accelerator=cpu"]
     assert run("predict", *own, "data_path=newer.csv", "output=f.csv").code == 0
-    table = pd.read_csv("f.csv", parse_dates=["time"])
-    assert table["time"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(days=90)
+    table = pd.read_csv("f.csv", parse_dates=["ds"])
+    assert table["ds"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(days=90)
     newer[newer["unique_id"] == "north"].to_csv("other.csv", index=False)
     assert run("predict", *own, "data_path=other.csv", "output=g.csv").code == 0
     assert len(pd.read_csv("g.csv")) == len(table) / 2

@@ -47,6 +47,15 @@ def launch(main: Callable[[], None]) -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_help(Path(sys.argv[0])))
         return
+    if Path(sys.argv[0]).stem == "train" and any(item.startswith("finetune=") for item in sys.argv):
+        # imported here because every worker imports this module
+        from .finetune import finetuned
+
+        try:
+            main = finetuned(main)
+        except UserError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            sys.exit(1)
     if "HYDRA_FULL_ERROR" in os.environ:
         main()
         return
@@ -151,16 +160,19 @@ OmegaConf.register_new_resolver("run_dir", run_dir, replace=True)
 OmegaConf.register_new_resolver("log_file", log_file, replace=True)
 
 
+def other_overrides(key: str) -> list[str]:
+    """Return what was set on the command line besides ``key``."""
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [item for item in overrides if not item.startswith(f"{key}=")]
+
+
 def refuse_other_overrides(key: str) -> None:
     """Make sure that ``key`` is all that was set on the command line.
 
     Raises:
         UserError: naming the first other override.
     """
-    if not HydraConfig.initialized():
-        return
-    others = [item for item in HydraConfig.get().overrides.task if not item.startswith(f"{key}=")]
-    if others:
+    if others := other_overrides(key):
         raise UserError(f"{key}: the run keeps the config it began with. Leave out {others[0]}.")
 
 

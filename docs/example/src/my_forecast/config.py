@@ -132,6 +132,7 @@ class DataConfig(Config):
     window_stride: Positive = 1
     max_samples_per_ts: Positive | None = None
     static_encoding: Literal["onehot", "ordinal"] = "onehot"
+    unknown_static: Literal["refuse", "code"] = "refuse"
     sample_weight: Literal["linear", "exponential"] | None = None
     train_on_filled: bool = True
     device: Literal["host", "accelerator"] = "host"
@@ -292,6 +293,7 @@ class EvaluateConfig(CommandConfig):
     stride: Positive | None
     metrics: Metrics | None
     data_path: str | None
+    test_start: str | int | None
     quantiles: Quantiles | None
     num_samples: Positive | None
     intervals: Node | None = None

@@ -9,17 +9,26 @@ from typing import Any, TypeAlias
 import pandas as pd
 from darts import TimeSeries
 
-from .config import QuantileConfig, TrainConfig, check_config
-from .data import Panel, Scalers, Split, load_data, split_data
+from .config import DataConfig, QuantileConfig, TrainConfig, check_config
+from .data import Panel, Scalers, Split, load_data, split_at, split_data
 from .data.files import FileSource, load_frame
 from .errors import UserError
 from .evaluation.backtest import Backtest, BacktestSpec, backtest
-from .evaluation.forecast import as_series, forecast
+from .evaluation.forecast import as_in_source, as_series, forecast
 from .loading.hardware import resolve_accelerator
 from .modeling.build import trust_classes
 from .modeling.bundle import Bundle, load_bundle
 from .modeling.fit import steps_ahead, supported_covariates
-from .runs.folder import BUNDLE, CONFIG, METRICS, RECORD, checked, find_run, read_json
+from .runs.folder import (
+    CONFIG,
+    METRICS,
+    RECORD,
+    bundle_of,
+    checked,
+    find_run,
+    is_bundle,
+    read_json,
+)
 
 Data: TypeAlias = TimeSeries | Sequence[TimeSeries] | Panel | pd.DataFrame | None
 
@@ -28,7 +37,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "
     """Load a finished run of ``train.py``.
 
     Args:
-        run: its folder, or ``latest`` for the newest one under ``outputs``.
+        run: its folder, or ``latest`` for the newest one under ``outputs``; or only its bundle.
         accelerator: what it forecasts on: auto, cpu, cuda or mps.
         key: the setting that holds the folder, for messages.
 
@@ -37,7 +46,7 @@ def load_run(run: str | Path = "latest", accelerator: str = "auto", key: str = "
             names code that the project's ``conf/`` does not name.
     """
     folder = find_run(str(run), key)
-    config = check_config(checked(folder, f"{BUNDLE}/{CONFIG}"), TrainConfig)
+    config = check_config(checked(bundle_of(folder), CONFIG), TrainConfig)
     return Run(folder, config, resolve_accelerator(accelerator))
 
 
@@ -52,19 +61,19 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """Versions, git revision, loader plan, timings: the content of ``record.json``."""
-        return read_json(checked(self.folder, RECORD))
+        return read_json(self._file(RECORD))
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Metrics of the model and the baseline: the content of ``metrics.json``."""
-        return read_json(checked(self.folder, METRICS))
+        return read_json(self._file(METRICS))
 
     @cached_property
     def bundle(self) -> Bundle:
         """The trained model and its scalers."""
         model = self.config.model
         trust_classes(model)
-        return load_bundle(self.folder / BUNDLE, model["_target_"], self.accelerator)
+        return load_bundle(bundle_of(self.folder), model["_target_"], self.accelerator)
 
     @property
     def model(self) -> Any:
@@ -102,7 +111,7 @@ class Run:
         panel = self._panel(data, spec.horizon)
         found = forecast(self.bundle, panel, spec.horizon, spec.quantiles)
         if data is None or isinstance(data, pd.DataFrame):
-            return found
+            return as_in_source(found, panel)
         series = as_series(found, panel, spec.horizon)
         return series[0] if isinstance(data, TimeSeries) else series
 
@@ -113,7 +122,11 @@ class Run:
         return backtest(self.bundle, data, split, spec)
 
     def load_data(
-        self, horizon: int, path: str | None = None, future_path: str | None = None
+        self,
+        horizon: int,
+        path: str | None = None,
+        future_path: str | None = None,
+        test_start: str | int | None = None,
     ) -> Panel:
         """Load the data of the run, or newer data with the same columns.
 
@@ -121,11 +134,12 @@ class Run:
             horizon: steps that will be forecast, for which ``data.covariates`` are needed.
             path: of other files; None for those of the run.
             future_path: a file in which the future covariates continue.
+            test_start: where ``split`` will divide the data; None: as in the training.
 
         Raises:
             UserError: when the data cannot be read, or has series that are new to the run.
         """
-        source = self.config.data
+        source = self._source(test_start)
         for key, value in (("data_path", path), ("future_path", future_path)):
             if value is not None and not isinstance(source, FileSource):
                 raise UserError(f"{key}: the run was not trained on files. Leave {key} out.")
@@ -136,10 +150,17 @@ class Run:
             load_data(source, ahead=steps_ahead(self.model, horizon), future=future)
         )
 
-    def split(self, data: Panel, horizon: int) -> tuple[Panel, Split]:
-        """Divide data as in the training, for test forecasts of ``horizon`` steps."""
-        steps = horizon + self.model.output_chunk_shift
-        return split_data(data, self.config.data, steps, train_length=self.model.input_chunk_length)
+    def split(
+        self, data: Panel, horizon: int, test_start: str | int | None = None
+    ) -> tuple[Panel, Split]:
+        """Divide data for test forecasts of ``horizon`` steps, as in the training.
+
+        With ``test_start``, all from that time on is tested, and no training part is needed.
+        """
+        steps, length = horizon + self.model.output_chunk_shift, self.model.input_chunk_length
+        if test_start is None:
+            return split_data(data, self.config.data, steps, train_length=length)
+        return split_at(data, self._source(test_start), steps, length)
 
     def backtest_spec(
         self,
@@ -157,6 +178,20 @@ class Run:
             season_length=own.data.season_length,
             quantiles=QuantileConfig(levels=levels, num_samples=samples, seed=own.seed),
         )
+
+    def _source(self, test_start: str | int | None) -> DataConfig:
+        if test_start is None:
+            return self.config.data
+        changes = {"test_start": test_start, "validation_start": None, "end": None}
+        return self.config.data.model_copy(update=changes)
+
+    def _file(self, name: str) -> Path:
+        if is_bundle(self.folder):
+            raise UserError(
+                f"'{self.folder}' is only the bundle of a run, which has no {name}. Give the "
+                "folder of the whole run."
+            )
+        return checked(self.folder, name)
 
     def _matching(self, data: Panel) -> Panel:
         data = self.bundle.match(data, drop=self.config.data.short_series == "drop")

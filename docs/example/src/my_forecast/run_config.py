@@ -97,6 +97,15 @@ def named_code(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, values
 
 
+def moved_paths(node: Any, old: str, new: str) -> Any:
+    """Replace a folder at the start of every text in nested dicts."""
+    if isinstance(node, dict):
+        return {key: moved_paths(value, old, new) for key, value in node.items()}
+    if isinstance(node, str) and node.startswith(old):
+        return new + node.removeprefix(old)
+    return node
+
+
 def _is_known_class(key: str, name: str) -> bool:
     if not name.startswith(tuple(f"{package}." for package in PACKAGES)) or "._" in name:
         return False

@@ -20,13 +20,15 @@ def explain_unknown_key(error: Exception) -> str | None:
     if found is None or not written:
         return None
     script, key, argument = Path(sys.argv[0]).absolute(), found[1], written[0]
+    finetunes = any(item.startswith("finetune=") for item in sys.argv)
+    base = "finetune" if finetunes and script.stem == "train" else script.stem
     group, value = key.partition(".")[0], argument.partition("=")[2]
     others = [item for item in sys.argv[1:] if item != argument]
     choices = [item for item in others if re.fullmatch(r"\w+=\w+", item)]
 
     def keys(*more: str) -> list[str]:
         try:
-            return [*_dotted(OmegaConf.to_container(compose(script.stem, [*choices, *more])))]
+            return [*_dotted(OmegaConf.to_container(compose(base, [*choices, *more])))]
         except HydraException:
             return []
 

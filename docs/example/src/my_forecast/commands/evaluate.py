@@ -5,12 +5,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ..config import EvaluateConfig, build, check_config
-from ..evaluation.backtest import backtest
+from ..evaluation.backtest import backtest, with_reference
 from ..evaluation.metrics import import_metrics
 from ..evaluation.plots import draw_metric_by_step, save_png
-from ..evaluation.results import RunResults, describe_backtest, summary, write_results
+from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..run import load_run
-from ..runs.folder import shown
+from ..runs.folder import is_bundle, shown
 
 
 def evaluate(composed: DictConfig) -> None:
@@ -25,7 +25,11 @@ def evaluate(composed: DictConfig) -> None:
     metric_names = config.metrics or run.config.metrics
     first_metric = next(iter(import_metrics(metric_names)))
     spec = run.backtest_spec(config.horizon, config.stride, config.quantiles, config.num_samples)
-    data, split = run.split(run.load_data(spec.horizon, config.data_path), spec.horizon)
+    start = config.test_start
+    loaded = run.load_data(spec.horizon, config.data_path, test_start=start)
+    data, split = run.split(loaded, spec.horizon, start)
+    if start is not None:
+        spec = with_reference(run.bundle, data, split, spec)
     if config.backtest is None:
         tested = backtest(run.bundle, data, split, spec)
     else:
@@ -36,8 +40,8 @@ def evaluate(composed: DictConfig) -> None:
     results = RunResults(
         folder=folder,
         run_dir=run.folder,
-        record=run.record,
-        title=describe_backtest(run.config, tested),
+        record={} if is_bundle(run.folder) else run.record,
+        subject=describe_run(run.config),
         data=data,
         backtest=tested,
         metric_names=metric_names,

@@ -12,10 +12,12 @@ from omegaconf import DictConfig
 from ..config import PredictConfig, build, check_config
 from ..data import Panel, Steps, fingerprint, show_time
 from ..errors import UserError
-from ..evaluation.forecast import combine, forecast
-from ..evaluation.plots import draw_future, save_png
+from ..evaluation.forecast import as_in_source, combine, forecast
+from ..evaluation.metrics import worst_and_best
+from ..evaluation.plots import PLOTTED, draw_future, plot_title, save_png
+from ..evaluation.results import describe_run
 from ..run import Run, load_run
-from ..runs.folder import written_aside
+from ..runs.folder import METRICS_BY_SERIES, written_aside
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +45,28 @@ def predict(composed: DictConfig) -> None:
     def table(numbers: Steps | None = None) -> pd.DataFrame:
         return combine([of_run(numbers) for _, of_run in prepared], config.ensemble)
 
+    def in_source(part: pd.DataFrame) -> pd.DataFrame:
+        return as_in_source(part, data, _time_format(runs[0], output))
+
     _log_starts(data)
-    forecasts = table(np.array([0]) if config.writer else None)
-    plot, title = output.with_suffix(".png"), f"Forecast of {data.names[0]}"
+    plot, plotted = output.with_suffix(".png"), _plotted(runs[0], data.names)
+    forecasts = table(plotted if config.writer else None)
+    rows = (plotted[:, None] * horizon + np.arange(horizon)).ravel()
+    drawn = forecasts if config.writer else forecasts.iloc[rows]
+    subject = ", ".join(dict.fromkeys(describe_run(run.config) for run in runs))
+    title = plot_title(subject, "forecast", len(plotted), len(data.names))
     levels = config.quantiles or runs[0].config.quantiles
     # in place only at the end, so that a failed command leaves nothing that blocks the next one
     with written_aside(plot) as unfinished:
-        save_png(draw_future(data, forecasts, horizon, levels, title), unfinished)
+        save_png(draw_future(data.select(plotted), drawn, horizon, levels, title), unfinished)
         if config.writer is None:
-            write_table(forecasts, output)
+            write_table(in_source(forecasts), output)
         else:
             folders = [str(run.folder) for run in runs]
             inputs = config.as_dict() | {"run": folders, "paths": fingerprint(data)}
-            build(config.writer)(table, len(data.names), output, repr(inputs))
+            build(config.writer)(
+                lambda numbers: in_source(table(numbers)), len(data.names), output, repr(inputs)
+            )
     print(f"Saved {output} and {plot}")
 
 
@@ -71,18 +82,33 @@ def _prepared(
     return data, partial(forecast, run.bundle, data, horizon, spec.quantiles, calibration)
 
 
+def _plotted(run: Run, names: list[str]) -> Steps:
+    """Return the numbers of the series to plot: the worst and the best of the test, if known."""
+    path, chosen = run.folder / METRICS_BY_SERIES, names[:PLOTTED]
+    if len(names) > PLOTTED and path.is_file():
+        tested = pd.read_csv(path, dtype={"series": str})
+        chosen = worst_and_best(tested[tested["series"].isin(names)], PLOTTED) or chosen
+    return np.array([names.index(name) for name in chosen])
+
+
+def _time_format(run: Run, output: Path) -> str | None:
+    """Return how the files of a run write dates, if the output can have dates as text."""
+    written = getattr(run.config.data, "time_format", None) or ""
+    return written if output.suffix == ".csv" and "%" in written else None
+
+
 def _log_starts(data: Panel) -> None:
     """Say where the series end, if some end earlier than others."""
     ends, counts = np.unique(data.targets.stop, return_counts=True)
     if len(ends) > 1:
-        early = counts[:-1].sum()
+        early, times = counts[:-1].sum(), data.local(data.times)
         log.info(
             "%d of %d series end before %s, the first of them at %s. Each series is forecast from "
             "its own end; a run with data.end_together=true forecasts all of them from one time.",
             early,
             len(data.names),
-            show_time(data.times[ends[-1] - 1]),
-            show_time(data.times[ends[0] - 1]),
+            show_time(times[ends[-1] - 1]),
+            show_time(times[ends[0] - 1]),
         )
 
 

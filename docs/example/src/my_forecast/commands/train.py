@@ -1,22 +1,23 @@
 """Train a model, test it beside the baseline, and leave everything in the run's folder."""
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from ..cli import refuse_other_overrides
+from ..cli import other_overrides, refuse_other_overrides
 from ..config import TrainConfig, build, check_config
 from ..data import IN_MEMORY, Storage, fingerprint
-from ..evaluation.backtest import backtest, validation_backtest
+from ..evaluation.backtest import backtest, reference, validation_backtest
 from ..evaluation.metrics import import_metrics
-from ..evaluation.results import RunResults, describe_backtest, summary, write_results
+from ..evaluation.results import RunResults, describe_run, summary, write_results
 from ..loading.batch_cost import GATHERED
 from ..loading.hardware import Hardware, detect_hardware
 from ..loading.plan import plan_loader
 from ..modeling.build import build_model, trust_classes
-from ..modeling.bundle import load_weights, save_bundle
+from ..modeling.bundle import Bundle, load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
 from ..run import Run, load_run
@@ -24,6 +25,7 @@ from ..runs.folder import (
     BUNDLE,
     CONFIG,
     RECORD,
+    bundle_of,
     check_same_data,
     check_unfinished,
     finish_run,
@@ -34,6 +36,8 @@ from ..runs.folder import (
     write_json,
 )
 from ..runs.record import StageTimer, run_record
+
+log = logging.getLogger(__name__)
 
 
 def train(composed: DictConfig) -> None:
@@ -56,6 +60,12 @@ def _train(composed: DictConfig, run_dir: Path) -> None:
         check_unfinished(run_dir, config.paths.output_dir)
     else:
         config = check_config(composed, TrainConfig)
+        if config.finetune is not None:
+            log.info(
+                "Fine-tuning '%s': weights and config are those of this run, but for %s.",
+                config.finetune,
+                ", ".join(other_overrides("finetune")) or "nothing",
+            )
     hardware = detect_hardware(config.trainer.get("accelerator", "auto"))
     # settings that cannot work are refused before any data is read
     import_metrics(config.metrics)
@@ -83,7 +93,7 @@ def _fit_and_test(
     if config.finetune is not None and point is None:
         source = load_run(config.finetune, key="finetune")
         trust_classes(source.config.model)
-        load_weights(source.folder / BUNDLE, model, source.config.model, config.model)
+        load_weights(bundle_of(source.folder), model, source.config.model, config.model)
     prepared = prepare_data(model, config, storage)
     digest = fingerprint(prepared.data)
     check_same_data(run_dir, digest)
@@ -91,15 +101,17 @@ def _fit_and_test(
 
     windows = make_windows(model, config, prepared, hardware)
     plan = fit_model(model, config, *windows, hardware)
-    save_bundle(run_dir / BUNDLE, model, prepared.scalers)
-    write_config(run_dir / BUNDLE, config.as_dict())
+    run = Run(run_dir, config, hardware.accelerator)
+    spec = run.backtest_spec()
+    compared = reference(prepared.data, prepared.split, spec, model.output_chunk_shift)
+    bundle = Bundle(model, prepared.scalers, compared)
+    save_bundle(run_dir / BUNDLE, bundle, config.as_dict())
     timer.end("fit")
 
     # the test runs on what was saved, so a bundle that does not load shows at once
-    run = Run(run_dir, config, hardware.accelerator)
-    parts, spec = (run.bundle, prepared.data, prepared.split), run.backtest_spec()
+    parts = run.bundle, prepared.data, prepared.split
     validated = validation_backtest(*parts, spec, storage)
-    spec = replace(spec, baseline=validated.baseline) if validated else spec
+    spec = replace(spec, baseline=compared["baseline"])
     tested = backtest(*parts, spec, storage)
     timer.end("evaluate")
     loader = {name: asdict(choice) for name, choice in plan.items()}
@@ -107,7 +119,7 @@ def _fit_and_test(
         folder=run_dir,
         run_dir=run_dir,
         record=run_record(config.seed, digest, timer.seconds, loader),
-        title=describe_backtest(config, tested),
+        subject=describe_run(config),
         data=prepared.data,
         backtest=tested,
         metric_names=config.metrics,
@@ -119,5 +131,6 @@ def _fit_and_test(
     finish_run(run_dir)
     for step in build(config.after_run).values():
         step(results)
+    print(results.title)
     print(summary(results))
     print(f"Saved in {shown(run_dir)}")

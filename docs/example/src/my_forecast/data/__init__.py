@@ -4,7 +4,7 @@ from .checks import DataError
 from .panel import IN_MEMORY, Panel, SeriesArray, Steps, Storage, fingerprint, show_time
 from .scaling import SCALERS, Scalers, fit_scalers
 from .sources import Source, load_data
-from .split import Split, split_data
+from .split import Split, split_at, split_data
 
 __all__ = [
     "IN_MEMORY",
@@ -21,5 +21,6 @@ __all__ = [
     "fit_scalers",
     "load_data",
     "show_time",
+    "split_at",
     "split_data",
 ]

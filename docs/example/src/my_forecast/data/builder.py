@@ -19,8 +19,19 @@ from tqdm import tqdm
 
 from ..errors import UserError
 from .checks import PLACES, Problems, shown
-from .panel import Array, Panel, SeriesArray, Steps, Storage
-from .times import FEWEST, NO_ROWS, NOWHERE, NUMBERS, YEARS, Timeline
+from .panel import Array, Panel, SeriesArray, Steps, Storage, show_time
+from .times import (
+    FEWEST,
+    NO_ROWS,
+    NOWHERE,
+    NUMBERS,
+    YEARS,
+    Timeline,
+    are_days,
+    resampled,
+    to_local,
+    to_utc,
+)
 
 if TYPE_CHECKING:
     from .files import FileSource
@@ -29,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # the column with the numbers of rows, as messages show them
 ROW = "__row__"
+# the column with their times, in their own unit
+TIME = "__time__"
 # cells that are read at once
 CELLS = 1 << 21
 # seconds after which a progress bar appears
@@ -107,6 +120,10 @@ class PanelBuilder:
         self._numbers: dict[tuple[str, ...], int] = {}
         # series of which some rows have no time; NOWHERE if some rows have no series
         self._incomplete: set[int] = set()
+        # keys of the series that are new in each batch
+        self._new_keys: list[pl.DataFrame] = []
+        # of the times, which are then UTC
+        self._zone: str | None = None
         # static covariates of the series of each batch
         self._static: list[pl.DataFrame] = []
 
@@ -117,7 +134,13 @@ class PanelBuilder:
     def build(self, dates: bool) -> Panel:
         """Return all series, and collect their problems; times are ``dates`` or whole numbers."""
         timeline, policy, repeated = self._read_times(dates), self._source.duplicates, NO_ROWS
-        if (merged := timeline.merged) and policy != "refuse":
+        if (step := self._source.resample) is not None:
+            repeated = np.setdiff1d(timeline.rows(slice(None)), [NOWHERE])
+            log.info(
+                "Aggregated %d rows to %d steps of %s (data.resample).",
+                *(len(repeated) + timeline.merged, len(repeated), step),
+            )
+        elif (merged := timeline.merged) and policy != "refuse":
             log.info("Merged %d rows with duplicate times (data.duplicates=%s).", merged, policy)
             repeated = timeline.choose_rows(policy)
         values = self._read_values(timeline, repeated)
@@ -128,7 +151,19 @@ class PanelBuilder:
         }
         names = self._names
         table = self._static_table(names) if self._static else None
-        panel = Panel(names, timeline.axis, **arrays, static_covariates=table)
+        column = self._source.time_column
+        kind = self._source.time_type(self._files[0].frame.select(column), dates)
+        if dates and self._source.time_zone is not None:
+            kind = pl.Datetime(getattr(kind, "time_unit", None) or "us", self._zone)
+        panel = Panel(
+            names,
+            timeline.axis,
+            **arrays,
+            static_covariates=table,
+            keys=self._key_table() if self._keys else None,
+            time_column=pl.Field(column, kind),
+            zone=self._zone,
+        )
         if not timeline.dropped.any():
             return panel
         few = [names[number] for number in np.flatnonzero(timeline.dropped)]
@@ -146,7 +181,11 @@ class PanelBuilder:
         for file in self._files:
             for batch in file.batches(columns, "times"):
                 own = batch.rows.select(pl.col(self._keys).cast(pl.String).replace("", None))
+                known = len(self._numbers)
                 series = self._series[batch.part] = self._number(batch, own)
+                keys = batch.rows.select(pl.Series(ROW, series), *self._keys)
+                keys = keys.filter(pl.col(ROW) >= known).unique(ROW, keep="first").sort(ROW)
+                self._new_keys.append(keys.drop(ROW))
                 found = source.times(batch.rows[column], dates)
                 lost = self._check(batch, column, found.is_null(), *source.invalid_time(dates))
                 lost |= self._check_range(batch, found, YEARS[unit] if dates else NUMBERS)
@@ -163,11 +202,51 @@ class PanelBuilder:
         names = self._names or [""]
         self._problems.several = len(names) > 1
         self._check_series(names)
-        times = times.view(f"datetime64[{unit}]" if dates else np.int64)
-        policies = source.frequency, source.short_series
-        timeline = Timeline(self._series, times, len(names), *policies, self._storage)
-        timeline.check(times, names, self._incomplete, source.duplicates, self._problems)
+        times = self._times = times.view(f"datetime64[{unit}]" if dates else np.int64)
+        if source.time_zone is not None and dates:
+            times = self._times = self._in_utc(times)
+        known = self._series != NOWHERE
+        if source.resample is not None:
+            times = times.copy()
+            times[known] = resampled(times[known], source.resample, self._zone)
+        if self._zone is not None and are_days(days := to_local(times[known], self._zone)):
+            times = times.copy()
+            times[known], self._zone = days, None
+        frequency = source.step, source.step_key
+        timeline = Timeline(
+            *(self._series, times, len(names), *frequency, source.short_series, self._storage)
+        )
+        policy = "mean" if source.resample is not None else source.duplicates
+        timeline.check(times, names, self._incomplete, policy, self._problems)
         return timeline
+
+    def _in_utc(self, times: NDArray[Any]) -> NDArray[Any]:
+        """Return the times of all rows in UTC; days have no zone and stay as they are."""
+        column, zone = self._source.time_column, self._source.time_zone
+        assert zone is not None
+        naive = np.zeros(len(times), bool)
+        for file in self._files:
+            kind = self._source.time_type(file.frame.select(column), dates=True)
+            zoned = getattr(kind, "time_zone", None) is not None
+            naive[file.begin : file.begin + file.length] = not zoned
+        naive &= self._series != NOWHERE
+        if naive.any() and are_days(pd.DatetimeIndex(times[naive])):
+            return times
+        self._zone, times = zone, times.copy()
+        local = times[naive]
+        times[naive] = to_utc(local, self._series[naive], zone)
+        for row in np.flatnonzero(naive)[np.isnat(times[naive])]:
+            self._problems.add(
+                f"time that {zone} skips when summer time begins",
+                "Correct it, or remove the row.",
+                subject=f"column {column!r}",
+                count=1,
+                series=[self._names[self._series[row]]],
+                places=[show_time(pd.Timestamp(self._times[row]))],
+            )
+            self._incomplete.add(int(self._series[row]))
+            self._series[row] = NOWHERE
+        return times
 
     def _check_range(
         self, batch: Batch, times: pl.Series, limits: tuple[int, int]
@@ -235,7 +314,7 @@ class PanelBuilder:
     def _read_values(self, timeline: Timeline, repeated: Steps) -> dict[str, Array]:
         """Read and check the values of all roles, and return them at their rows of the panel.
 
-        Where several rows of the files belong to one of the rows ``repeated``, it is their mean.
+        Where several rows of the files belong to one of the rows ``repeated``, they are aggregated.
         """
         roles, several = self._source.roles, list[pl.DataFrame]()
         arrays = self._new_arrays(int(timeline.length.sum()))
@@ -246,12 +325,15 @@ class PanelBuilder:
                 for role, columns in roles.items():
                     arrays[role][own[used]] = values.select(columns).to_numpy()[used]
                 if len(repeated):
-                    rows = values.with_columns(pl.Series(ROW, own))
+                    time = pl.Series(TIME, self._times[batch.part].view(np.int64))
+                    rows = values.with_columns(pl.Series(ROW, own), time)
                     several.append(rows.filter(np.isin(own, repeated)))
         if several:
-            means = pl.concat(several, how="vertical_relaxed").fill_nan(None).group_by(ROW).mean()
+            rows = pl.concat(several, how="vertical_relaxed").fill_nan(None).sort(TIME)
+            ways = self._source.aggregations.items()
+            merged = rows.group_by(ROW).agg(_aggregated(column, way) for column, way in ways)
             for role, columns in roles.items():
-                arrays[role][means[ROW].to_numpy()] = means.select(columns).to_numpy()
+                arrays[role][merged[ROW].to_numpy()] = merged.select(columns).to_numpy()
         return arrays
 
     def _new_arrays(self, rows: int) -> dict[str, Array]:
@@ -262,7 +344,7 @@ class PanelBuilder:
             kind = np.float32 if single else np.float64
             arrays[role] = self._storage.array(role, rows, len(columns), kind)
             # steps without a row are gaps only where a frequency inserts them
-            arrays[role][:] = np.nan if self._source.frequency else STAND_IN
+            arrays[role][:] = np.nan if self._source.step else STAND_IN
         return arrays
 
     def _values_of(self, batch: Batch) -> pl.DataFrame:
@@ -301,6 +383,16 @@ class PanelBuilder:
         firsts = table.select(pl.exclude(ROW).list.first())
         return pd.DataFrame(firsts.to_dict(as_series=False))
 
+    def _key_table(self) -> pl.DataFrame:
+        """Return the keys of all series in the types of the files; text may hold whole numbers."""
+        table = pl.concat(self._new_keys, how="vertical_relaxed")
+        if not self._source.reads_text:
+            return table
+        numbers = table.cast(pl.Int64, strict=False)
+        # a number with zeros in front is a text
+        exact = [key.name for key in table if numbers[key.name].cast(pl.String).equals(key)]
+        return table.with_columns(numbers.select(exact).iter_columns())
+
     def _check(
         self, batch: Batch, column: str, wrong: pl.Series, what: str, remedy: str
     ) -> NDArray[np.bool_]:
@@ -319,6 +411,12 @@ class PanelBuilder:
                 places=[f"{place} {row}: {_shown(cell)}" for row, cell in cells.iter_rows()],
             )
         return where
+
+
+def _aggregated(column: str, way: str) -> pl.Expr:
+    """Return one value for the rows of each group; missing if there is none."""
+    known = pl.col(column).drop_nulls()
+    return pl.when(known.len() > 0).then(getattr(known, way)().cast(pl.Float64)).alias(column)
 
 
 def _shown(cell: object) -> str:

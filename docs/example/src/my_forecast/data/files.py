@@ -10,13 +10,14 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
+from zoneinfo import available_timezones
 
 import pandas as pd
 import polars as pl
 from polars.exceptions import NoDataError, PolarsError
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from ..config import AUTO, listed
+from ..config import AUTO, did_you_mean, listed
 from ..errors import UserError
 from .builder import ROW, STAND_IN, File, PanelBuilder
 from .checks import Problems, shown
@@ -56,6 +57,12 @@ def _check_encoding(name: str) -> str:
         raise ValueError("is not an encoding of Python, such as utf-8, cp1252 or gbk") from error
 
 
+def _check_zone(name: str) -> str:
+    if name not in (known := available_timezones()):
+        raise ValueError(f"is not a time zone.{did_you_mean(name, known)}")
+    return name
+
+
 def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
     return pl.from_pandas(frame) if isinstance(frame, pd.DataFrame) else frame
 
@@ -63,6 +70,7 @@ def _polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
 # YAML reads a column named 2024 as a number
 Text = Annotated[str, Field(strict=False, coerce_numbers_to_str=True)]
 Texts = Annotated[list[Text], Field(min_length=1)]
+Aggregation = Literal["mean", "sum", "min", "max", "first", "last", "count"]
 Columns = Annotated[list[Text], BeforeValidator(listed), AfterValidator(_check_each_once)]
 Character = Annotated[str, Field(min_length=1, max_length=1)]
 Separator = Annotated[Character, BeforeValidator(lambda name: SEPARATORS.get(str(name), name))]
@@ -96,7 +104,10 @@ class FileSource(Source):
     static_covariates_columns: Columns = []
     sample_weight_column: Text | None = None
     series_column: Text | Texts | None = AUTO
+    time_zone: Annotated[str, AfterValidator(_check_zone)] | None = None
     frequency: Text | None = None
+    resample: Text | None = None
+    aggregate: Aggregation | dict[Text, Aggregation] = "mean"
     duplicates: Literal["refuse", "first", "last", "mean"] = "refuse"
 
     @property
@@ -116,6 +127,27 @@ class FileSource(Source):
         """Return the columns of all roles, each once."""
         return list(dict.fromkeys(column for group in self.roles.values() for column in group))
 
+    @property
+    def step(self) -> str | None:
+        """Return the step of the panel; None if it is that of the files."""
+        return self.resample or self.frequency
+
+    @property
+    def step_key(self) -> str:
+        """Return the key that sets the step."""
+        return "data.frequency" if self.resample is None else "data.resample"
+
+    @property
+    def aggregations(self) -> dict[str, Aggregation]:
+        """Return how the rows of a step become one, for each column of values."""
+        chosen = self.aggregate if self.resample is not None else "mean"
+        if isinstance(chosen, str):
+            return dict.fromkeys(self.values, chosen)
+        for column in chosen.keys() - self.values:
+            hint = did_you_mean(column, self.values)
+            raise UserError(f"data.aggregate: {column!r} is not a column of values.{hint}")
+        return {column: chosen.get(column, "mean") for column in self.values}
+
     @abstractmethod
     def open(self, path: Path) -> pl.LazyFrame:
         """Return the rows of a file, with their numbers in the column ``ROW``.
@@ -131,6 +163,10 @@ class FileSource(Source):
     def has_dates(self, times: pl.LazyFrame) -> bool:
         """Return whether the times in the only column are dates, and not whole numbers."""
         return not times.collect_schema().dtypes()[0].is_integer()
+
+    def time_type(self, times: pl.LazyFrame, dates: bool) -> pl.DataType:
+        """Return the type of the times in the only column."""
+        return times.collect_schema().dtypes()[0]
 
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
         """Return dates or whole numbers (int128); null where a cell is neither."""
@@ -266,6 +302,14 @@ class FileSource(Source):
             raise UserError(f"future_path: '{future}' is already in data.path. Leave it out.")
 
     @model_validator(mode="after")
+    def _one_step(self) -> "FileSource":
+        if self.resample is not None and self.frequency is not None:
+            raise ValueError("has both data.resample and data.frequency. Set only one of them")
+        if self.resample is None and self.aggregate != "mean":
+            raise ValueError("has data.aggregate without data.resample. Set both")
+        return self
+
+    @model_validator(mode="after")
     def _one_column_of_weights(self) -> "FileSource":
         if self.sample_weight is not None and self.sample_weight_column is not None:
             raise ValueError(
@@ -304,6 +348,15 @@ class TextFiles(FileSource):
         texts = times.collect().to_series().drop_nulls()
         numbers = texts.cast(pl.Float64, strict=False)
         return self.time_format is not None or 2 * numbers.null_count() > len(texts)
+
+    def time_type(self, times: pl.LazyFrame, dates: bool) -> pl.DataType:
+        """Return the type that times get when they are parsed, by the first of them."""
+        if not dates:
+            return pl.Int64()
+        form = self.time_format or "ISO8601"
+        first = times.drop_nulls().head(1).collect().to_series()
+        parsed = [pd.to_datetime(text, format=form, errors="coerce") for text in first]
+        return pl.Datetime("us", "UTC" if any(time.tzinfo for time in parsed) else None)
 
     def times(self, cells: pl.Series, dates: bool) -> pl.Series:
         """Parse text; times with a zone or an offset become UTC."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from darts import TimeSeries
 from darts.utils.utils import generate_index
 from numpy.typing import DTypeLike, NDArray
@@ -154,6 +155,10 @@ class Panel:
         future_covariates: known in advance.
         sample_weight: weight of each time step in the training loss.
         static_covariates: a row for each series, or for each of its components.
+        keys: the columns of the source that name the series, a row for each; None: there are none.
+        time_column: name and type of the times in the source; None: it has no column of times.
+        zone: the time zone that ``data.time_zone`` sets, while ``times`` are UTC; None: there is
+            none, or the steps are days or longer.
     """
 
     names: list[str]
@@ -163,6 +168,9 @@ class Panel:
     future_covariates: SeriesArray | None = None
     sample_weight: SeriesArray | None = None
     static_covariates: pd.DataFrame | None = None
+    keys: pl.DataFrame | None = None
+    time_column: pl.Field | None = None
+    zone: str | None = None
 
     @classmethod
     def from_series(
@@ -198,7 +206,9 @@ class Panel:
                 )
         first = min(one.start_time() for one in everyone)
         times = generate_index(first, end=max(one.end_time() for one in everyone), freq=freq)
-        arrays = {role: _concatenate(group, times, names, role) for role, group in given.items()}
+        arrays: dict[str, Any] = {
+            role: _concatenate(group, times, names, role) for role, group in given.items()
+        }
         static = [one.static_covariates for one in series if one.static_covariates is not None]
         table = pd.concat(static, ignore_index=True) if len(static) == len(series) else None
         return cls(list(names), times, **arrays, static_covariates=table)
@@ -214,6 +224,12 @@ class Panel:
         table = self.static_covariates
         return 0 if table is None else len(table) // len(self.names)
 
+    @property
+    def labels(self) -> list[str]:
+        """The columns of the source that name series and times."""
+        keys = [] if self.keys is None else self.keys.columns
+        return keys if self.time_column is None else [*keys, self.time_column.name]
+
     def with_roles(self, arrays: Mapping[str, SeriesArray]) -> "Panel":
         """Return the panel with other arrays for some roles."""
         return replace(self, **dict[str, Any](arrays))
@@ -225,8 +241,10 @@ class Panel:
             rows = index[:, None] * self.static_rows + np.arange(self.static_rows)
             static = static.iloc[rows.ravel()].reset_index(drop=True)
         names = [self.names[number] for number in index]
+        keys = None if self.keys is None else self.keys[index]
         selected = {role: array.select(index) for role, array in self.roles.items()}
-        return replace(self, names=names, static_covariates=static).with_roles(selected)
+        found = replace(self, names=names, static_covariates=static, keys=keys)
+        return found.with_roles(selected)
 
     def series(self, name: str, role: str = "targets") -> TimeSeries:
         """Return one series, whose values are not copied."""
@@ -260,13 +278,23 @@ class Panel:
         """
         dates = isinstance(self.times, pd.DatetimeIndex)
         try:
-            value = pd.Timestamp(str(time)) if dates else int(time)
+            value = self._instant(str(time)) if dates else int(time)
         except ValueError as error:
             wanted = "a date" if dates else "a whole number"
             raise UserError(
                 f"{key}: {time!r} is not {wanted}. Set it to {wanted}, like the times of the data."
             ) from error
         return int(self.times.searchsorted(value, side=side))
+
+    def _instant(self, text: str) -> pd.Timestamp:
+        time = pd.Timestamp(text)
+        if time.tzinfo is None and self.zone is not None:
+            time = time.tz_localize(self.zone, ambiguous=True, nonexistent="shift_forward")
+        return time if time.tzinfo is None else time.tz_convert(None)
+
+    def local(self, times: pd.Index) -> pd.Index:
+        """Return times of the axis in the zone of the data, if it has one."""
+        return times if self.zone is None else times.tz_localize("UTC").tz_convert(self.zone)
 
     def extended(self, length: int) -> pd.Index:
         """Return the time axis, continued until it has at least ``length`` steps."""

@@ -1,5 +1,6 @@
 """Scalers, and the encoder of static covariates, fitted on the training part only."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,11 @@ from ..errors import UserError
 from .panel import IN_MEMORY, Array, Panel, SeriesArray, Steps, Storage, show_time
 from .split import Split
 
+log = logging.getLogger(__name__)
+
 _CATEGORIES = "categories"
+# known values that a message about an unknown one lists
+_NAMED = 10
 
 # center and scale of values of shape (..., steps, components), each (..., components)
 CenterAndScale = Callable[[Array], tuple[Any, Any]]
@@ -186,7 +191,7 @@ class Scalers:
 
             scaled[role] = array.map(scale, array.components, np.float32, storage, role)
         if self.static_covariates is not None:
-            table = _encode_static(self.static_covariates, panel.static_covariates)
+            table = _encode_static(self.static_covariates, panel)
             scaled["static_covariates"] = table
         return Panel(panel.names, panel.times, **scaled)
 
@@ -230,7 +235,12 @@ class Scalers:
 
 
 def fit_scalers(
-    panel: Panel, split: Split, kind: str, fit: str = "series", static_encoding: str = "onehot"
+    panel: Panel,
+    split: Split,
+    kind: str,
+    fit: str = "series",
+    static_encoding: str = "onehot",
+    unknown_static: str = "refuse",
 ) -> Scalers:
     """Fit scalers on what lies before the end of the training part of every series.
 
@@ -241,12 +251,14 @@ def fit_scalers(
         fit: ``series`` for parameters of each series, ``global`` for shared ones.
         static_encoding: of static covariates that are text: ``onehot``, a column of 0 and 1 for
             each category, or ``ordinal``, its number. Those that are numbers are standardised.
+        unknown_static: what ``transform`` does with a category that is not in the panel:
+            ``refuse``, or encode it as no category, with zeros or -1 (``code``).
 
     Raises:
         UserError: if values are too small for a logarithm or a power.
     """
     static = panel.static_covariates
-    encoder = None if static is None else _fit_static(static, static_encoding)
+    encoder = None if static is None else _fit_static(static, static_encoding, unknown_static)
     scalers = Scalers(panel.names, fit=fit, static_covariates=encoder)
     if scaler_kind(kind).center_and_scale is None:
         return scalers
@@ -320,26 +332,38 @@ def _as_float32(values: Array, numbers: Steps, array: SeriesArray, panel: Panel)
     return found
 
 
-def _fit_static(table: pd.DataFrame, encoding: str) -> ColumnTransformer:
+def _fit_static(table: pd.DataFrame, encoding: str, unknown: str) -> ColumnTransformer:
     numbers = list(table.select_dtypes(include="number"))
     texts = [column for column in table if column not in numbers]
-    categories = OneHotEncoder(sparse_output=False) if encoding == "onehot" else OrdinalEncoder()
+    policy: dict[str, Any] = {}
+    if unknown == "code" and encoding == "onehot":
+        policy = {"handle_unknown": "ignore"}
+    elif unknown == "code":
+        policy = {"handle_unknown": "use_encoded_value", "unknown_value": -1}
+    onehot = OneHotEncoder(sparse_output=False)
+    categories = (onehot if encoding == "onehot" else OrdinalEncoder()).set_params(**policy)
     return ColumnTransformer(
         [("numbers", StandardScaler(), numbers), (_CATEGORIES, categories, texts)],
         verbose_feature_names_out=False,
     ).fit(table.astype(dict.fromkeys(texts, str)))
 
 
-def _encode_static(encoder: ColumnTransformer, table: pd.DataFrame | None) -> pd.DataFrame:
+def _encode_static(encoder: ColumnTransformer, panel: Panel) -> pd.DataFrame:
+    table = panel.static_covariates
     assert table is not None
     texts = next(columns for name, _, columns in encoder.transformers_ if name == _CATEGORIES)
     table = table.astype(dict.fromkeys(texts, str))
-    known = encoder.named_transformers_[_CATEGORIES].categories_ if texts else []
-    for column, categories in zip(texts, known, strict=True):
-        if new := sorted(set(table[column]) - set(categories)):
-            raise UserError(
-                f"Static covariate {column!r}: {new[:3]} not in the training data, which has "
-                f"{list(categories[:10])}. Correct the data, or train again."
-            )
+    categories = encoder.named_transformers_[_CATEGORIES]
+    for column, known in zip(texts, categories.categories_ if texts else [], strict=True):
+        for row in np.flatnonzero(~table[column].isin(known))[:1]:
+            name, value = panel.names[row // panel.static_rows], table[column].iloc[row]
+            values = ", ".join(map(repr, known[:_NAMED])) + (", ..." if known[_NAMED:].size else "")
+            found = f"{name}: static covariate {column!r} is {value!r}, not among {values}"
+            if categories.handle_unknown == "error":
+                raise UserError(
+                    f"{found} of the training. Correct it, leave the series out, or train with "
+                    "data.unknown_static=code."
+                )
+            log.warning("%s of the training. It gets the code of unknown values.", found)
     encoded = encoder.transform(table).astype(np.float32)
     return pd.DataFrame(encoded, columns=encoder.get_feature_names_out())

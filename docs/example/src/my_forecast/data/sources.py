@@ -96,9 +96,9 @@ def read_data(
         panel = cut_after(panel, config.end, problems)
     if config.component_series:
         panel = split_components(panel, storage)
-    for column in sorted(FORECAST_COLUMNS & set(panel.targets.components)):
-        what = "forecasts have a column of this name"
-        problems.add(what, "Rename the target.", subject=f"column {column!r}")
+    for column in sorted(FORECAST_COLUMNS.union(panel.labels) & set(panel.targets.components)):
+        what, remedy = "forecasts have a column of this name", "Rename the target, or leave it out."
+        problems.add(what, remedy, subject=f"column {column!r}")
     return panel, problems
 
 
@@ -191,7 +191,8 @@ def _with_covariates(panel: Panel, config: DataConfig, ahead: int, storage: Stor
     if not config.covariates:
         return panel
     known, targets = panel.future_covariates, panel.targets
-    times = panel.extended(int(targets.stop.max()) + ahead)
+    axis = panel.extended(int(targets.stop.max()) + ahead)
+    times = panel.local(axis)
     tables = []
     for name, node in config.covariates.items():
         table = pd.DataFrame(build(node)(times), index=times)
@@ -215,4 +216,4 @@ def _with_covariates(panel: Panel, config: DataConfig, ahead: int, storage: Stor
 
         components = [*known.components, *components]
         added = known.map(append, components, np.float64, storage, "future_covariates")
-    return replace(panel, times=times, future_covariates=added)
+    return replace(panel, times=axis, future_covariates=added)

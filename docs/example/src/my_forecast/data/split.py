@@ -4,11 +4,12 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from ..config import DataConfig
 from ..errors import UserError
 from .checks import Problems
-from .panel import Panel, SeriesArray, Steps, Storage
+from .panel import Panel, SeriesArray, Steps, Storage, show_time
 from .times import FEWEST
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,57 @@ def split_data(
         (validated, output_length, "the validation part has %d, but one window predicts %d"),
         (test, horizon, "the test part has %d, but one forecast needs %d"),
     ]
+    remedy = (
+        "Shorten model.input_chunk_length or horizon, lower data.validation_size and "
+        "data.test_size, or drop these series with data.short_series=drop."
+    )
+    return _long_enough(panel, split, rules, config.short_series == "drop", remedy)
+
+
+def split_at(
+    panel: Panel, config: DataConfig, horizon: int, input_length: int
+) -> tuple[Panel, Split]:
+    """Divide every series at ``config.test_start``, to test a model that was trained before.
+
+    No training part is needed, only the steps that forecasts begin with.
+
+    Args:
+        panel: the series.
+        config: with ``test_start``, and the ``validation_size`` of what lies before it.
+        horizon: steps of one test forecast.
+        input_length: steps that the model reads.
+
+    Raises:
+        UserError: if series are too short, or the start is after their end or not a time of the
+            data's type.
+    """
+    assert config.test_start is not None
+    split, targets = divide(panel, config), panel.targets
+    last = targets.stop.max() - 1
+    if panel.position(config.test_start, "test_start") > last:
+        raise UserError(
+            f"test_start: {config.test_start} is after the end of the data, "
+            f"{show_time(panel.times[last])}. Set an earlier one, or data_path to newer data."
+        )
+    before, test = split.test_start - targets.start, targets.stop - split.test_start
+    rules = [
+        (before, input_length, "%d lie before test_start, but the model reads %d"),
+        (
+            before,
+            config.season_length,
+            "%d lie before test_start, but baselines repeat a season of %d (data.season_length)",
+        ),
+        (test, horizon, "%d lie at or after test_start, but one forecast needs %d"),
+    ]
+    remedy = "Set another test_start, or data_path to data that begins earlier and ends later."
+    return _long_enough(panel, split, rules, config.short_series == "drop", remedy)
+
+
+def _long_enough(
+    panel: Panel, split: Split, rules: list[tuple[Steps, int, str]], drop: bool, remedy: str
+) -> tuple[Panel, Split]:
+    """Return the series that are long enough by all rules; refuse the others, or drop them."""
+    targets = panel.targets
     short = np.any([steps < needed for steps, needed, _ in rules], axis=0)
     if not short.any():
         return panel, split
@@ -104,12 +156,8 @@ def split_data(
         ]
         reasons.append(f"{panel.names[number]}, {targets.length[number]} steps: {broken[0]}")
     message = f"{short.sum()} of {len(short)} series too short"
-    if config.short_series == "refuse" or short.all():
-        raise UserError(
-            f"{message}. {'; '.join(reasons)}. Shorten model.input_chunk_length or horizon, lower "
-            "data.validation_size and data.test_size, or drop these series with "
-            "data.short_series=drop."
-        )
+    if not drop or short.all():
+        raise UserError(f"{message}. {'; '.join(reasons)}. {remedy}")
     log.warning("Dropped %s. %s.", message, "; ".join(reasons))
     kept = np.flatnonzero(~short)
     return panel.select(kept), Split(split.train_end[kept], split.test_start[kept])
@@ -138,7 +186,10 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
     """Return a series for each target component, with all covariates of the series it comes from.
 
     It is named after its component, with the name of the series in front if there are several. Its
-    only component is called ``value``.
+    only component is called ``value``. The keys get a column ``component``.
+
+    Raises:
+        UserError: if there is a key of this name.
     """
     targets, columns = panel.targets, panel.targets.components
     rows, width = targets.values.shape
@@ -157,9 +208,17 @@ def split_components(panel: Panel, storage: Storage) -> Panel:
         for name in panel.names
         for column in columns
     ]
+    keys = found.keys
+    if keys is not None:
+        if "component" in keys.columns:
+            raise UserError(
+                "data.component_series: forecasts have a column 'component', but a column of this "
+                "name in data.series_column names the series. Rename it in the data."
+            )
+        keys = keys.with_columns(component=pl.Series(columns * len(panel.names)))
     filled = None if targets.filled is None else targets.filled.T.reshape(-1, 1)
     new = replace(place, values=values, first=first, components=["value"], filled=filled)
-    return replace(found, names=names, targets=new, static_covariates=static)
+    return replace(found, names=names, targets=new, static_covariates=static, keys=keys)
 
 
 def _steps(size: float, length: Steps) -> Steps:

@@ -25,6 +25,8 @@ NUMBERS = -(2**62), 2**62
 YEARS = {"us": (1, 9000), "ns": (1678, 2261)}
 # series from which a frequency is inferred, if it cannot be from all of them together
 CANDIDATES = 20
+# of usual frequencies below a day
+SECONDS = {"h": 3600, "min": 60, "s": 1}
 # rows that are placed at once
 ROWS = 1 << 20
 
@@ -47,6 +49,7 @@ class Timeline:
         times: NDArray[Any],
         count: int,
         frequency: str | None,
+        key: str,
         short_series: str,
         storage: Storage,
     ) -> None:
@@ -57,19 +60,20 @@ class Timeline:
             times: datetime64 or int64, shape (rows,).
             count: number of series.
             frequency: of the axis; None: it is inferred.
+            key: the setting that holds it, for messages.
             short_series: ``drop`` leaves out series of too few rows, unless all of them have few.
             storage: makes the array for the position of each row on the axis.
 
         Raises:
             UserError: if ``frequency`` is not a frequency of these times.
         """
-        self._series, self._frequency = series, frequency
+        self._series, self._frequency, self._key = series, frequency, key
         ticks = times.view(np.int64)
         parts = [slice(row, row + ROWS) for row in range(0, len(ticks), ROWS)]
         # polars' unique is as fast, but keeps the memory of all parts
         some = [pd.unique(ticks[part][series[part] != NOWHERE]) for part in parts]
         distinct = np.unique(np.concatenate(some))
-        index = pd.Index(distinct.view(times.dtype))
+        index = self._distinct = pd.Index(distinct.view(times.dtype))
         self.axis = _find_axis(index, frequency, series, times)
         on_axis = self.axis.get_indexer(index)
         kind = np.int32 if len(self.axis) < 2**31 else np.int64
@@ -155,8 +159,9 @@ class Timeline:
             if duplicates == "refuse" and len(twice):
                 problems.add(
                     "duplicate time",
-                    "Keep one row for each time, set data.duplicates=first, last or mean, or set "
-                    "data.series_column to the column that names the series.",
+                    "Keep one row for each time, set data.duplicates=first, last or mean, set "
+                    "data.resample=D to aggregate events, or set data.series_column to the column "
+                    "that names the series.",
                     count=len(twice),
                     series=[names[number]] * len(twice),
                     places=[show_time(time) for time in twice[:PLACES]],
@@ -168,7 +173,7 @@ class Timeline:
         """Add the problem of the distinct times of one series."""
         positions = self.axis.get_indexer(times)
         outside = times[positions == NOWHERE]
-        subject, count = f"data.frequency={self._frequency}", 0
+        subject, count = f"{self._key}={self._frequency}", 0
         if len(times) < FEWEST:
             subject, what = "", "too few rows for a time series"
             remedy = f"Add rows (at least {FEWEST}), or remove the series (data.short_series=drop)."
@@ -177,9 +182,11 @@ class Timeline:
             subject, what = "", "irregular step"
             dates = isinstance(self.axis, pd.DatetimeIndex)
             hint = "" if dates else " If these are dates, set data.time_format, such as %Y%m%d."
+            # one for all series
+            fitting = f"={_fitting_frequency(self._distinct)}" if dates else ""
             remedy = (
-                f"Set data.frequency ({'D, h, W-SUN, MS ...' if dates else 'a number'}) to insert "
-                f"the missing times as gaps.{hint}"
+                f"Set data.frequency{fitting} to insert the missing times as gaps, or a longer "
+                f"step as data.resample to aggregate the rows.{hint}"
             )
             usual = (self.axis[1:] - self.axis[:-1]).unique()
             if len(usual) == 1:
@@ -198,12 +205,63 @@ class Timeline:
             places = [show_time(time) for time in outside[:PLACES]]
         else:
             what = "almost all times are missing"
-            remedy = "Correct the first or the last time, or set a longer data.frequency."
+            remedy = "Correct the first or the last time, or set a longer step."
             steps = positions[-1] - positions[0] + 1
             first, last = show_time(times[0]), show_time(times[-1])
             places = [f"{len(times)} rows for {steps} steps from {first} to {last}"]
         series = [name] * max(count, 1)
         problems.add(what, remedy, subject=subject, count=count, series=series, places=places)
+
+
+def to_utc(times: NDArray[Any], series: NDArray[np.int32], zone: str) -> NDArray[Any]:
+    """Return local times as UTC, and NaT for those that the zone skips when summer time begins.
+
+    The hour that comes twice when summer time ends is summer time in the first row of a series, and
+    winter time in the second.
+
+    Args:
+        times: datetime64, shape (rows,).
+        series: number of the series of each row, shape (rows,).
+        zone: such as America/New_York.
+    """
+    summer = ~pd.DataFrame({"series": series, "time": times}).duplicated().to_numpy()
+    found = pd.DatetimeIndex(times).tz_localize(zone, ambiguous=summer, nonexistent="NaT")
+    utc: NDArray[Any] = found.tz_convert(None).to_numpy(times.dtype)
+    return utc
+
+
+def to_local(times: NDArray[Any], zone: str) -> pd.DatetimeIndex:
+    """Return times in UTC as local times of a zone."""
+    return pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone).tz_localize(None)
+
+
+def are_days(times: pd.DatetimeIndex) -> bool:
+    """Return whether all times are midnights."""
+    return bool((times == times.normalize()).all())
+
+
+def resampled(times: NDArray[Any], frequency: str, zone: str | None = None) -> NDArray[Any]:
+    """Return the step of every time, labelled as by ``pandas.DataFrame.resample``.
+
+    Args:
+        times: datetime64 or int64, shape (rows,).
+        frequency: of pandas, such as h, D, W-MON or MS; for numbers, a number of units.
+        zone: in which days begin, if the times are UTC.
+
+    Raises:
+        UserError: if it is not a frequency of these times.
+    """
+    distinct, inverse = np.unique(times, return_inverse=True)
+    try:
+        if times.dtype == np.int64:
+            return times // int(frequency) * int(frequency)
+        _check_length(pd.Timestamp(distinct[0]), pd.Timestamp(distinct[-1]), frequency)
+        index = pd.DatetimeIndex(distinct).tz_localize("UTC").tz_convert(zone or "UTC")
+        counts = pd.Series(0, index=index).resample(frequency).count()
+    except ValueError as error:
+        raise _invalid("data.resample", frequency, times.dtype != np.int64) from error
+    steps = counts.index.tz_convert(None).to_numpy(times.dtype)
+    return np.repeat(steps, counts)[inverse]
 
 
 def _find_axis(
@@ -217,17 +275,24 @@ def _find_axis(
     try:
         if not dates:
             return pd.RangeIndex(int(first), int(last) + 1, int(step))
-        second = pd.date_range(first, periods=2, freq=step)[1]
-        if (steps := (last - first) / (second - first)) > LONGEST:
-            raise UserError(
-                f"data: the times from {first} to {last} are {steps:.0f} steps of {step}, "
-                f"but at most {LONGEST} are allowed. Correct the first or the last time, or set a "
-                "longer data.frequency."
-            )
+        _check_length(first, last, step)
         return pd.date_range(first, last, freq=step)
     except ValueError as error:
-        wanted = "a frequency such as D, h, W-SUN or MS" if dates else "a whole number of steps"
-        raise UserError(f"data.frequency: {frequency!r} is not valid. Set {wanted}.") from error
+        raise _invalid("data.frequency", str(frequency), dates) from error
+
+
+def _check_length(first: pd.Timestamp, last: pd.Timestamp, step: str) -> None:
+    second = pd.date_range(first, periods=2, freq=step)[1]
+    if (steps := (last - first) / (second - first)) > LONGEST:
+        raise UserError(
+            f"data: the times from {first} to {last} are {steps:.0f} steps of {step}, but at most "
+            f"{LONGEST} are allowed. Correct the first or the last time, or set a longer step."
+        )
+
+
+def _invalid(key: str, frequency: str, dates: bool) -> UserError:
+    wanted = "a frequency such as D, h, W-SUN or MS" if dates else "a whole number of steps"
+    return UserError(f"{key}: {frequency!r} is not valid. Set {wanted}.")
 
 
 def _infer_step(distinct: pd.Index, series: NDArray[np.int32], times: NDArray[Any]) -> Any:
@@ -252,6 +317,19 @@ def _regular_step(times: pd.Index) -> Any:
         return pd.infer_freq(times)
     steps = np.diff(times)
     return steps[0] if (steps == steps[0]).all() else None
+
+
+def _fitting_frequency(times: pd.DatetimeIndex) -> str:
+    """Return the longest of the usual frequencies that has a step at each of these times."""
+    seconds = (times - times[0]).total_seconds().to_numpy()
+    if (seconds % 86_400).any():
+        fitting = [step for step, length in SECONDS.items() if not (seconds % length).any()]
+        return fitting[0] if fitting else "ms"
+    if (times.day == 1).all():
+        return "MS"
+    if times.dayofweek.nunique() == 1:
+        return f"W-{times[0].day_name()[:3].upper()}"
+    return "B" if (times.dayofweek < 5).all() else "D"
 
 
 def _show_step(step: object) -> str:

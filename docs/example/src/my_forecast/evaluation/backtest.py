@@ -1,19 +1,24 @@
 """A rolling-origin backtest of a model and a baseline over the same windows."""
 
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from darts.models.forecasting.torch_forecasting_model import TorchForecastingModel
 
 from ..config import QuantileConfig
 from ..data import IN_MEMORY, Panel, SeriesArray, Split, Steps, Storage
+from ..data.checks import shown
 from ..errors import UserError
 from ..modeling.bundle import Bundle
 from .baselines import BASELINES, truth_at
 from .inference import Array, Calibration, Forecasts, Origins, forecast_bundle, last_origins
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class BacktestSpec:
 
     Horizon, stride between two forecasts, and season (of baselines and scaled errors) are numbers
     of steps. The quantiles are for a model with a likelihood. The baseline is one of ``BASELINES``;
-    None: the best of them on the validation part.
+    None: the best of them on the validation part. The scale is what ``training_scale`` returns for
+    the series of the data; None: that of their training parts.
     """
 
     horizon: int
@@ -30,6 +36,7 @@ class BacktestSpec:
     season_length: int
     quantiles: QuantileConfig
     baseline: str | None = None
+    scale: dict[str, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -215,10 +222,42 @@ def baseline_backtest(
         origins=origins,
         truth=truth,
         forecasts={"baseline": BASELINES[baseline](data.targets, origins, steps, season)},
-        scale=training_scale(split.train(data.targets), season),
+        scale=spec.scale or training_scale(split.train(data.targets), season),
         shift=shift,
         baseline=baseline,
     )
+
+
+def reference(data: Panel, split: Split, spec: BacktestSpec, shift: int) -> dict[str, Any]:
+    """Return what later tests of a run are compared with, ready for JSON.
+
+    The ``baseline`` is the best on the validation part, ``scale`` what ``training_scale`` returns.
+    """
+    scale = training_scale(split.train(data.targets), spec.season_length)
+    return {
+        "baseline": best_baseline(data.targets, split, spec, shift) or next(iter(BASELINES)),
+        "scale": {name: values.tolist() for name, values in scale.items()},
+    }
+
+
+def with_reference(bundle: Bundle, data: Panel, split: Split, spec: BacktestSpec) -> BacktestSpec:
+    """Return the spec of a test on new days, with the baseline and the scales of the training.
+
+    Series that are new to the run have the scale of what lies before the validation part.
+    """
+    trained = bundle.scalers.names
+    number = {name: row for row, name in enumerate(trained)}
+    # a single series may have another name
+    known = number if len(trained) > 1 or len(data.names) > 1 else {data.names[0]: 0}
+    rows = np.array([known.get(name, -1) for name in data.names])
+    scale = training_scale(split.train(data.targets), spec.season_length)
+    for name, values in bundle.reference["scale"].items():
+        scale[name] = np.where(rows[:, None] < 0, scale[name], np.array(values, float)[rows])
+    log.info("Baseline (%s) and scales are those of the run.", bundle.reference["baseline"])
+    if new := [name for name in data.names if name not in known]:
+        text = "Series that are new to the run are scaled by what lies before test_start: %s."
+        log.info(text, shown(new, len(new)))
+    return replace(spec, baseline=bundle.reference["baseline"], scale=scale)
 
 
 def training_scale(train: SeriesArray, season_length: int) -> dict[str, Array]:

@@ -56,6 +56,36 @@ def forecast(
     return table
 
 
+def as_in_source(table: pd.DataFrame, data: Panel, time_format: str | None = None) -> pd.DataFrame:
+    """Return a table of forecasts with the columns of the source that name series and times.
+
+    They have the source's names and types, so that forecasts can be joined with its rows. A source
+    without such columns keeps ``series`` and ``time``.
+
+    Args:
+        table: from ``forecast``, of some of the series of ``data``.
+        data: the series.
+        time_format: makes text of times that are dates, such as ``%d.%m.%Y``.
+    """
+    column = data.time_column
+    if column is None:
+        return table
+    names = table["series"] if "series" in table else data.names * len(table)
+    if data.keys is not None:
+        keys = [*data.keys[pd.Index(data.names).get_indexer(names)]]
+    else:
+        keys = [pl.Series("series", names)] if len(data.names) > 1 else []
+    times = pl.Series(column.name, table["time"])
+    own = times.cast(column.dtype, strict=False)
+    # days have no hours, and short integers an end
+    if own.cast(times.dtype).equals(times):
+        times = own
+    labels = pl.DataFrame([*keys, times]).to_pandas(date_as_object=True)
+    if time_format is not None and times.dtype.is_temporal():
+        labels[column.name] = labels[column.name].dt.strftime(time_format)
+    return pd.concat([labels, table.drop(columns=["series", "time"], errors="ignore")], axis=1)
+
+
 def backtest_table(data: Panel, backtest: Backtest) -> pl.DataFrame:
     """Return all forecasts of a backtest, a row for each step and component.
 

@@ -140,6 +140,14 @@ def worst_series(by_series: pd.DataFrame, count: int) -> pd.DataFrame:
     return by_series.nsmallest(count, "skill")
 
 
+def worst_and_best(by_series: pd.DataFrame, most: int) -> list[str]:
+    """Return names of series: all of them, or the worst and the best, ``most`` in all."""
+    # constant series have no metric that is scaled
+    known = by_series.dropna(subset="model_mase" if "model_mase" in by_series else "skill")
+    ordered = worst_series(known, len(known))["series"].tolist() or by_series["series"].tolist()
+    return ordered if len(ordered) <= most else [*ordered[: most // 2], *ordered[-(most // 2) :]]
+
+
 def central_intervals(levels: Iterable[float]) -> list[tuple[float, float]]:
     """Return the pairs of quantile levels around the median, the widest first."""
     ordered = list(levels)

@@ -3,6 +3,7 @@
 import logging
 import re
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,18 @@ STYLES = {
     "baseline": (BASELINE, "--"),
     "forecast": (MODEL, "-"),
 }
-# fonts of boxes, and of pictures that matplotlib cannot draw
+# fonts of boxes, and of emoji that matplotlib cannot draw
 NO_TEXT = re.compile("Last Resort|Emoji")
+PROJECT = __name__.partition(".")[0]
+# name of a series, its history and its forecast
+Plotted = tuple[str, pd.Series, pd.DataFrame]
 # width and height in inches
 Size = tuple[float, float]
 SIZE = (10.0, 4.5)
+# of one of several series
+SMALL = (4.6, 2.7)
+# series in a plot, and how many of them stand side by side
+PLOTTED, COLUMNS = 12, 3
 # steps of history before a forecast, in horizons
 HISTORY_HORIZONS = 6
 
@@ -47,53 +55,92 @@ HISTORY_HORIZONS = 6
 def draw_backtest(
     data: Panel,
     backtest: Backtest,
-    number: int,
+    numbers: Sequence[int],
     title: str = "",
     history: int = HISTORY_HORIZONS,
     size: Size = SIZE,
 ) -> Figure:
-    """Draw the first component of forecast ``number`` of a backtest, after its history.
+    """Draw the first component of some forecasts of a backtest, each after its history.
 
-    The history has ``history`` times as many steps as the forecast.
+    A history has ``history`` times as many steps as the forecast. ``size`` is that of a plot of
+    one forecast.
     """
-    series, start = backtest.origins.series[number], backtest.starts[number]
     values: dict[Any, Array] = {
         "truth": backtest.truth,
-        "baseline": backtest.forecasts["baseline"],
+        backtest.baseline: backtest.forecasts["baseline"],
         "forecast": backtest.forecasts["model"],
         **backtest.quantiles,
     }
-    forecast = pd.DataFrame(
-        {name: found[number, :, 0] for name, found in values.items()},
-        index=data.times[start : start + backtest.horizon],
-    )
-    known = _history(data, series, start, history * len(forecast))
-    return _draw(known, forecast.rename(columns={"baseline": backtest.baseline}), title, size)
+    plotted = []
+    for number in numbers:
+        series, start = int(backtest.origins.series[number]), int(backtest.starts[number])
+        forecast = pd.DataFrame(
+            {name: found[number, :, 0] for name, found in values.items()},
+            index=_local(data, data.times[start : start + backtest.horizon]),
+        )
+        known = _history(data, series, start, history * len(forecast))
+        plotted.append((data.names[series], known, forecast))
+    return _draw(plotted, title, size)
 
 
 def draw_future(
     data: Panel, table: pd.DataFrame, horizon: int, levels: list[float], title: str
 ) -> Figure:
-    """Draw the first component of the first series in a table that ``forecast`` returned."""
+    """Draw the first component of all series in a table that ``forecast`` returned for ``data``."""
     component = data.targets.components[0]
     names = {component: "forecast", **{f"{component}_q{level:g}": level for level in levels}}
-    first = table.head(horizon).set_index("time")
-    forecast = first[[name for name in names if name in first]].rename(columns=names)
-    history = _history(data, 0, data.targets.stop[0], HISTORY_HORIZONS * horizon)
-    return _draw(history, forecast, title, SIZE)
+    plotted = []
+    for number, name in enumerate(data.names):
+        own = table[number * horizon : (number + 1) * horizon]
+        own = own.set_index(_local(data, pd.Index(own["time"])))
+        forecast = own[[column for column in names if column in own]].rename(columns=names)
+        stop = int(data.targets.stop[number])
+        plotted.append((name, _history(data, number, stop, HISTORY_HORIZONS * horizon), forecast))
+    return _draw(plotted, title, SIZE)
+
+
+def plot_title(subject: str, what: str, plotted: int, series: int) -> str:
+    """Return the title of a plot: project, model, data, and how many of the series it has.
+
+    ``what`` is the singular of what is drawn, such as ``forecast``.
+    """
+    title = f"{PROJECT}: {subject}, {what}{'s' * (series > 1)}"
+    return f"{title} of {plotted} of {series} series" if plotted < series else title
 
 
 def _history(data: Panel, series: int, stop: int, steps: int) -> pd.Series:
     """Return the first component of a target, up to ``steps`` before ``stop``."""
     known = data.targets.select([series]).between(stop - steps, stop)
-    times = data.times[known.start[0] : known.stop[0]]
+    times = _local(data, data.times[known.start[0] : known.stop[0]])
     values = known.observed(known.rows(np.array([0])))
     return pd.Series(values[:, 0], times, name=data.targets.components[0])
 
 
-def _draw(history: pd.Series, forecast: pd.DataFrame, title: str, size: Size) -> Figure:
+def _local(data: Panel, times: pd.Index) -> pd.Index:
+    """Return the times that clocks show in the zone of the data."""
+    local = data.local(times)
+    return local if data.zone is None else local.tz_localize(None)
+
+
+def _draw(plotted: Sequence[Plotted], title: str, size: Size) -> Figure:
+    """Draw series side by side, the title above all of them."""
+    columns = min(COLUMNS, len(plotted))
+    rows = -(-len(plotted) // columns)
+    if several := len(plotted) > 1:
+        size = SMALL[0] * max(2, columns), SMALL[1] * rows + 0.8
+    figure = Figure(figsize=size, layout="constrained")
+    for place, (name, history, forecast) in enumerate(plotted, 1):
+        axes = figure.add_subplot(rows, columns, place)
+        _draw_lines(axes, history, forecast)
+        if several:
+            axes.set_title(name, parse_math=False, fontfamily=fonts_for(name), fontsize=9)
+            axes.tick_params(labelsize=8)
+    figure.suptitle(title, parse_math=False, fontfamily=fonts_for(title), fontsize=11)
+    return finish(figure)
+
+
+def _draw_lines(axes: Axes, history: pd.Series, forecast: pd.DataFrame) -> None:
     """Draw a history and a forecast by time, whose columns are named lines and quantile levels."""
-    figure, axes = new_figure(size)
     for name, values in {"history": history, **forecast}.items():
         if isinstance(name, str):
             color, style = STYLES.get(name, STYLES["baseline"])
@@ -106,11 +153,8 @@ def _draw(history: pd.Series, forecast: pd.DataFrame, title: str, size: Size) ->
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
         # the ticks leave out what they have in common, such as the year
         axes.set_xlabel(" to ".join(map(show_time, times)))
-    fonts = fonts_for(f"{title}{history.name}")
     # a dollar sign in a name starts no formula
-    axes.set_title(title, parse_math=False, fontfamily=fonts)
-    axes.set_ylabel(history.name, parse_math=False, fontfamily=fonts)
-    return finish(figure)
+    axes.set_ylabel(history.name, parse_math=False, fontfamily=fonts_for(str(history.name)))
 
 
 def fonts_for(text: str) -> list[str]:
@@ -169,12 +213,13 @@ def new_figure(size: Size = SIZE) -> tuple[Figure, Axes]:
 
 def finish(figure: Figure) -> Figure:
     """Add the grid and the legend, and return the figure."""
-    [axes] = figure.axes
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if axes.get_legend_handles_labels()[1]:
-        spacing = {"columnspacing": 1, "handlelength": 1.5}
-        figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=8.5, **spacing)
+    for axes in figure.axes:
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if labels:
+        style = {"frameon": False, "fontsize": 8.5, "columnspacing": 1, "handlelength": 1.5}
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, **style)
     return figure
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..config import TrainConfig
@@ -21,8 +22,8 @@ from ..runs.folder import (
 )
 from .backtest import Backtest
 from .forecast import backtest_table
-from .metrics import Metrics, compute_metrics, quantile_scores, worst_series
-from .plots import draw_backtest, save_png
+from .metrics import Metrics, compute_metrics, quantile_scores, worst_and_best, worst_series
+from .plots import PLOTTED, draw_backtest, plot_title, save_png
 from .skill import Skill, compute_skill
 
 FORECAST_PLOT = "forecast.png"
@@ -37,8 +38,8 @@ class RunResults:
     Attributes:
         folder: where the results are written.
         run_dir: folder of the run; equal to ``folder`` after training.
-        record: the record of the run, as in its ``record.json``.
-        title: such as ``TiDEModel on co2: 203 forecasts of 26 steps``.
+        record: the record of the run, as in its ``record.json``; empty for a copied bundle.
+        subject: the model and its data, such as ``TiDEModel on co2``.
         data: the series in their original unit.
         backtest: forecasts and truth of the test part.
         metric_names: of the metrics to compute, as in the config.
@@ -50,12 +51,21 @@ class RunResults:
     folder: Path
     run_dir: Path
     record: dict[str, Any]
-    title: str
+    subject: str
     data: Panel
     backtest: Backtest
     metric_names: Sequence[str]
     loggers: Sequence[Any] = ()
     validation: Backtest | None = None
+
+    @property
+    def title(self) -> str:
+        """What was forecast, such as ``TiDEModel on co2: 203 forecasts of 26 steps``."""
+        backtest = self.backtest
+        text = f"{self.subject}: {len(backtest.origins)} forecasts of {backtest.horizon} steps"
+        if missing := backtest.missing.sum():
+            text += f", {missing} of {backtest.truth.size} values missing and not scored"
+        return text
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -90,17 +100,13 @@ class RunResults:
         return {name: quantile_scores(truth, found) for name, found in groups.items() if found}
 
 
-def describe_backtest(config: TrainConfig, backtest: Backtest) -> str:
-    """Return what was forecast by the model of a run, for ``RunResults.title``."""
-    model, count = config.model["_target_"].rpartition(".")[2], len(backtest.origins)
-    text = f"{model} on {config.data.title}: {count} forecasts of {backtest.horizon} steps"
-    if missing := backtest.missing.sum():
-        text += f", {missing} of {backtest.truth.size} values missing and not scored"
-    return text
+def describe_run(config: TrainConfig) -> str:
+    """Return the model of a run and its data, for ``RunResults.subject`` and titles of plots."""
+    return f"{config.model['_target_'].rpartition('.')[2]} on {config.data.title}"
 
 
 def write_results(results: RunResults) -> None:
-    """Write the metrics, all forecasts, and a plot of the last one of the first series."""
+    """Write the metrics, all forecasts, and a plot of the last ones."""
     folder, metrics = results.folder, results.metrics
     content = {
         "test": metrics.test,
@@ -116,10 +122,10 @@ def write_results(results: RunResults) -> None:
         write_text(folder / file, table.to_csv(index=False, lineterminator="\n"))
     with written_aside(folder / FORECASTS) as unfinished:
         backtest_table(results.data, results.backtest).write_parquet(unfinished)
-    # a path of Windows has a colon as well
-    what, last = results.title.rsplit(": ", 1)[0], results.backtest.windows[0] - 1
-    title = f"{what}: last test forecast of {results.data.names[0]}"
-    figure = draw_backtest(results.data, results.backtest, last, title=title)
+    backtest, last = results.backtest, np.cumsum(results.backtest.windows) - 1
+    plotted = [backtest.names.index(name) for name in worst_and_best(metrics.by_series, PLOTTED)]
+    title = plot_title(results.subject, "last test forecast", len(plotted), len(last))
+    figure = draw_backtest(results.data, backtest, last[plotted].tolist(), title=title)
     save_png(figure, folder / FORECAST_PLOT)
 
 

@@ -6,7 +6,7 @@ import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from ..data.scaling import Scaler
 from ..errors import UserError
 from ..functions import SAVED_FUNCTIONS
 from ..run_config import check_code
-from ..runs.folder import checked, write_sums
+from ..runs.folder import CONFIG, checked, read_json, write_config, write_json, write_sums
 from .build import import_model
 from .callbacks import all_finite
 from .fit import silence_few_workers_warning
 
 MODEL = "model.pt"
 SCALERS = "scalers.pkl"
+REFERENCE = "reference.json"
 FILES = MODEL, f"{MODEL}.ckpt", SCALERS
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,14 @@ copyreg.pickle(LikelihoodType, lambda member: (LikelihoodType, (member.value,)))
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model that forecasts on any machine, and the scalers of its data."""
+    """A trained model that forecasts on any machine, and the scalers of its data.
+
+    ``reference`` is what later tests are compared with, as ``evaluation.backtest`` returns it.
+    """
 
     model: TorchForecastingModel
     scalers: Scalers
+    reference: dict[str, Any] = field(default_factory=dict)
 
     def match(self, data: Panel, drop: bool) -> Panel:
         """Return the series of the run that the data has, in the order of the run.
@@ -69,16 +74,18 @@ class Bundle:
         return data.select([position[name] for name in known if name in position])
 
 
-def save_bundle(folder: Path, model: TorchForecastingModel, scalers: Scalers) -> None:
-    """Write a bundle into a new folder.
+def save_bundle(folder: Path, bundle: Bundle, config: dict[str, Any]) -> None:
+    """Write a bundle, and the config of its run, into a new folder.
 
     The model is saved without its trainer, whose loggers and callbacks might not load elsewhere.
     """
     folder.mkdir()
-    model.save(str(folder / MODEL), clean=True)
+    bundle.model.save(str(folder / MODEL), clean=True)
     # as dicts, because the classes of the project may move to another module
-    (folder / SCALERS).write_bytes(pickle.dumps(asdict(scalers)))
-    write_sums(folder, FILES)
+    (folder / SCALERS).write_bytes(pickle.dumps(asdict(bundle.scalers)))
+    write_json(folder / REFERENCE, bundle.reference)
+    write_config(folder, config)
+    write_sums(folder, (*FILES, REFERENCE, CONFIG))
 
 
 def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
@@ -110,7 +117,8 @@ def load_bundle(folder: Path, model_target: str, accelerator: str) -> Bundle:
     scalers = {key: Scaler(**one) for key, one in saved.items() if isinstance(one, dict)}
     for scaler in scalers.values():
         check_code({"data": {"scaler": scaler.kind}})
-    return Bundle(model=model, scalers=Scalers(**{**saved, **scalers}))
+    reference = read_json(checked(folder, REFERENCE))
+    return Bundle(model, Scalers(**{**saved, **scalers}), reference)
 
 
 def load_weights(
@@ -118,7 +126,8 @@ def load_weights(
 ) -> None:
     """Load the weights of a bundle into an untrained model, to train them further.
 
-    ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``.
+    ``trained`` is the model config of the bundle's run, ``wanted`` that of ``model``. The dropout
+    may differ, as may what Darts does not compare, such as the optimizer.
 
     Raises:
         UserError: when a file of the bundle is missing, damaged or not safe to load; when the
@@ -126,15 +135,21 @@ def load_weights(
     """
     for name in FILES:
         checked(folder, name)
+    parameters, own = model.model_params, dict(model.model_params)
+    if "dropout" in trained:
+        parameters["dropout"] = trained["dropout"]
     try:
         with _safe_loading(folder):
             model.load_weights(str(folder / MODEL), map_location="cpu")
     except (ValueError, RuntimeError) as error:
-        other = {key: value for key, value in trained.items() if wanted.get(key) != value}
-        arguments = " ".join(f"model.{key}={value}" for key, value in other.items())
+        other = [key for key in trained if wanted.get(key) != trained[key] and key != "dropout"]
+        # another model has other arguments
+        other = ["_target_"] if "_target_" in other else other
+        arguments = " ".join(f"model.{key}={trained[key]}" for key in other)
         raise UserError(
             f"finetune: the weights do not fit this model. The run was trained with {arguments}."
         ) from error
+    parameters.update(own)
 
 
 @contextmanager

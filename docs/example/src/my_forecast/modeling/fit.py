@@ -20,6 +20,7 @@ from ..data import (
     Storage,
     fit_scalers,
     load_data,
+    show_time,
     split_data,
 )
 from ..errors import UserError
@@ -70,7 +71,8 @@ def scale_data(
     data: Panel, split: Split, config: DataConfig, storage: Storage = IN_MEMORY
 ) -> Prepared:
     """Scale data with scalers fitted on its training part; raises as ``fit_scalers`` does."""
-    scalers = fit_scalers(data, split, config.scaler, config.scaler_fit, config.static_encoding)
+    static = config.static_encoding, config.unknown_static
+    scalers = fit_scalers(data, split, config.scaler, config.scaler_fit, *static)
     return Prepared(data, split, scalers, scalers.transform(data, storage))
 
 
@@ -115,6 +117,8 @@ def make_windows(
     model.trainer_params["callbacks"].append(FiniteLoss(scaled))
     if hasattr(model.likelihood, "use_data"):
         model.likelihood.use_data(prepared)
+    for part in parts:
+        _check_covariates(model, data, prepared.data, part.targets)
     longest = [part.select([int(part.targets.length.argmax())]) for part in parts]
     shapes = darts_datasets(model, data, longest)
     if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
@@ -128,6 +132,46 @@ def make_windows(
         for shape, part in zip(shapes, parts, strict=False)
     ]
     return _own_windows(config, windows[0]), windows[1] if split.validates else None
+
+
+def _check_covariates(
+    model: TorchForecastingModel, config: DataConfig, data: Panel, targets: SeriesArray
+) -> None:
+    """Refuse covariates that begin after the windows of a part of the targets, or end too early.
+
+    ``data`` is not scaled: in front of cut values it still has the missing ones.
+    """
+    ahead = model.output_chunk_length + model.output_chunk_shift
+    begin = targets.start
+    if config.max_samples_per_ts is not None:
+        steps = (config.max_samples_per_ts - 1) * config.window_stride
+        begin = np.maximum(begin, targets.stop - steps - model.min_train_series_length)
+    for role, end in ("past", targets.stop - ahead), ("future", targets.stop):
+        array = getattr(data, f"{role}_covariates")
+        if array is None:
+            continue
+        for number in np.flatnonzero((array.start > begin) | (array.stop < end))[:1]:
+            first, last = array.first[number], array.first[number] + array.length[number] - 1
+            late = array.start[number] > begin[number]
+            beyond = array.values[
+                max(first - 1, 0) if late else min(last + 1, len(array.values) - 1)
+            ]
+            empty = [
+                name for name, value in zip(array.components, beyond, strict=True) if value != value
+            ]
+            known, needed = (
+                [show_time(data.times[step]) for step in steps]
+                for steps in (
+                    (array.start[number], array.stop[number] - 1),
+                    (begin[number], end[number] - 1),
+                )
+            )
+            raise UserError(
+                f"{data.names[number]}: {role} covariate {', '.join(empty or array.components)} is "
+                f"known from {known[0]} to {known[1]}, but needed from {needed[0]} to {needed[1]}. "
+                "Cut the series to what is known, fill the empty cells, or leave the column out of "
+                f"data.{role}_covariates_columns."
+            )
 
 
 def _own_windows(config: TrainConfig, windows: TorchTrainingDataset) -> TorchTrainingDataset:
@@ -232,6 +276,13 @@ def fit_model(
                 ) from error
             raise
         except ValueError as error:
+            if "dimensionality of the series" in str(error):
+                known = model.train_sample.component_dims().items()
+                columns = ", ".join(f"{name}: {count}" for name, count in known if count)
+                raise UserError(
+                    "finetune: the weights do not fit the columns of the data. The run was trained "
+                    f"with {columns.replace('_', ' ')}."
+                ) from error
             # from the distribution of a likelihood, before there is a loss
             if "Expected parameter" not in str(error):
                 raise

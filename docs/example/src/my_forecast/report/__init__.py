@@ -71,8 +71,8 @@ def _content(results: RunResults) -> dict[str, Any]:
             residuals, index=["forecasts", "mean", "deviation", "Ljung-Box p"]
         ).T,
         "autocorrelations": autocorrelations,
-        "loader": pd.DataFrame(results.record["dataloader"]).map(str).T,
-        "facts": _facts(results.record),
+        "loader": pd.DataFrame(results.record.get("dataloader", {})).map(str).T,
+        "facts": _facts(results.record) if results.record else None,
         "config": checked(results.run_dir, CONFIG).read_text(encoding="utf-8"),
     }
 
@@ -84,7 +84,7 @@ def _example(results: RunResults, label: str, number: int) -> dict[str, Any]:
         "component": data.targets.components[0],
         "start": show_time(data.times[backtest.starts[number]]),
         "mae": np.nanmean(np.abs(backtest.errors("model")[number, :, 0])),
-        "figure": draw_backtest(data, backtest, number, history=HISTORY_HORIZONS, size=SIZE),
+        "figure": draw_backtest(data, backtest, [number], history=HISTORY_HORIZONS, size=SIZE),
     }
 
 

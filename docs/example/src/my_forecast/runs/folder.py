@@ -99,8 +99,7 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
 
 def finish_run(folder: Path) -> None:
     """Mark a run as finished: from now on, its files are checked before they are used."""
-    bundle = f"{BUNDLE}/{CONFIG}", f"{BUNDLE}/{SUMS}"
-    write_sums(folder, (CONFIG, FINGERPRINT, METRICS, RECORD, *bundle))
+    write_sums(folder, (CONFIG, FINGERPRINT, METRICS, RECORD, f"{BUNDLE}/{SUMS}"))
 
 
 def checked(folder: Path, name: str) -> Path:
@@ -147,8 +146,19 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder is the bundle of a run, without the rest of the run."""
+    of_run = (folder / name for name in (RECORD, BUNDLE))
+    return (folder / SUMS).is_file() and not any(path.exists() for path in of_run)
+
+
+def bundle_of(folder: Path) -> Path:
+    """Return the bundle of a folder that ``find_run`` returned."""
+    return folder if is_bundle(folder) else folder / BUNDLE
+
+
 def find_run(run: str, key: str = "run") -> Path:
-    """Return the folder of a finished run.
+    """Return the folder of a finished run, or a bundle that was copied from one.
 
     Args:
         run: the folder, or ``latest`` for the one under ``outputs`` that began last.
@@ -158,7 +168,7 @@ def find_run(run: str, key: str = "run") -> Path:
         UserError: when it is not the folder of a finished run of ``train.py``.
     """
     if run == "latest":
-        sums = [path for path in Path("outputs").rglob(SUMS) if path.parent.name != BUNDLE]
+        sums = [path for path in Path("outputs").rglob(SUMS) if not is_bundle(path.parent)]
         if not sums:
             raise UserError(f"{key}=latest: 'outputs' holds no finished run. Train one first.")
         run = str(max(sums, key=_begun).parent)
@@ -167,6 +177,8 @@ def find_run(run: str, key: str = "run") -> Path:
         raise UserError(
             f"{key}: there is no folder '{folder}'. Give the folder of a run, or latest."
         )
+    if is_bundle(folder):
+        return folder
     for name in (RECORD, SUMS):
         if not (folder / name).is_file():
             raise UserError(
