@@ -45,11 +45,11 @@ OUTERMOST = ["commands", *FEATURES_WITH_A_FOLDER]
 # send by 148, and likelihoods of counts by 86. AGENTS.md, Dependabot, .editorconfig,
 # .python-version and py.typed raised the number of files by 5, the user's folder
 # src/<package>/own by 1. Regular steps from irregular times, time zones, the columns of the source
-# in forecasts, plots of several series, fine-tuning that keeps the config of its run (a file),
-# bundles that are runs, scores of new days, and unknown categories raised the lines by 747
-LINES_OF_A_PACKAGE = {"default": 9_143, "all features": 10_323}
+# in forecasts, plots of several series, fine-tuning that keeps the config of its run, bundles that
+# are runs, scores of new days, and unknown categories raised the lines by 755, files by 2
+LINES_OF_A_PACKAGE = {"default": 9_151, "all features": 10_331}
 LINES_OF_TESTS = 1_410
-FILES = 126
+FILES = 128
 
 
 @dataclass(frozen=True)

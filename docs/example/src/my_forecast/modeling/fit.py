@@ -20,7 +20,6 @@ from ..data import (
     Storage,
     fit_scalers,
     load_data,
-    show_time,
     split_data,
 )
 from ..errors import UserError
@@ -31,6 +30,7 @@ from ..loading.plan import LoaderPlan, dataloader_kwargs, plan_loader, preload
 from ..loading.windows import WindowDataset
 from ..loading.workers import attend_workers
 from .callbacks import FiniteLoss
+from .covariates import check_covariates
 from .resume import load_checkpoint
 from .signals import stopped_by_signals
 
@@ -118,7 +118,7 @@ def make_windows(
     if hasattr(model.likelihood, "use_data"):
         model.likelihood.use_data(prepared)
     for part in parts:
-        _check_covariates(model, data, prepared.data, part.targets)
+        check_covariates(model, data, prepared.data, part.targets)
     longest = [part.select([int(part.targets.length.argmax())]) for part in parts]
     shapes = darts_datasets(model, data, longest)
     if not WindowDataset.supports(shapes[0]) or model.encoders.encoding_available:
@@ -132,46 +132,6 @@ def make_windows(
         for shape, part in zip(shapes, parts, strict=False)
     ]
     return _own_windows(config, windows[0]), windows[1] if split.validates else None
-
-
-def _check_covariates(
-    model: TorchForecastingModel, config: DataConfig, data: Panel, targets: SeriesArray
-) -> None:
-    """Refuse covariates that begin after the windows of a part of the targets, or end too early.
-
-    ``data`` is not scaled: in front of cut values it still has the missing ones.
-    """
-    ahead = model.output_chunk_length + model.output_chunk_shift
-    begin = targets.start
-    if config.max_samples_per_ts is not None:
-        steps = (config.max_samples_per_ts - 1) * config.window_stride
-        begin = np.maximum(begin, targets.stop - steps - model.min_train_series_length)
-    for role, end in ("past", targets.stop - ahead), ("future", targets.stop):
-        array = getattr(data, f"{role}_covariates")
-        if array is None:
-            continue
-        for number in np.flatnonzero((array.start > begin) | (array.stop < end))[:1]:
-            first, last = array.first[number], array.first[number] + array.length[number] - 1
-            late = array.start[number] > begin[number]
-            beyond = array.values[
-                max(first - 1, 0) if late else min(last + 1, len(array.values) - 1)
-            ]
-            empty = [
-                name for name, value in zip(array.components, beyond, strict=True) if value != value
-            ]
-            known, needed = (
-                [show_time(data.times[step]) for step in steps]
-                for steps in (
-                    (array.start[number], array.stop[number] - 1),
-                    (begin[number], end[number] - 1),
-                )
-            )
-            raise UserError(
-                f"{data.names[number]}: {role} covariate {', '.join(empty or array.components)} is "
-                f"known from {known[0]} to {known[1]}, but needed from {needed[0]} to {needed[1]}. "
-                "Cut the series to what is known, fill the empty cells, or leave the column out of "
-                f"data.{role}_covariates_columns."
-            )
 
 
 def _own_windows(config: TrainConfig, windows: TorchTrainingDataset) -> TorchTrainingDataset:
