@@ -68,7 +68,7 @@ CSV: dict[str, tuple[str | bytes, dict[str, Any], list[Facts] | tuple[str, ...]]
         [Facts("", "the file has columns but no rows", "Add rows")],
     ),
     "another encoding": (
-        "ds,y\n2024-01-01,ü\n".encode("latin-1"),
+        "ds,y\n2024-01-01,Привет\n".encode("cp1251"),
         {},
         [Facts("", "not in the encoding utf-8", "data.encoding")],
     ),

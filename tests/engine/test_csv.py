@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from my_forecast.data import load_data
+from my_forecast.data import DataError, load_data
 from my_forecast.data.files import CsvFiles
 from my_forecast.errors import UserError
 
@@ -26,7 +26,11 @@ def text(name: str, numbers: list[str], separator: str = ";") -> str:
         ("utf-8-sig", "auto", "Köln"),
         ("utf-16", "auto", "Köln"),
         ("cp1252", "cp1252", "Köln"),
+        ("cp1252", "auto", "Größe in m²"),
+        ("cp1252", "auto", "Œuvre à 5 €"),
         ("gbk", "gbk", "北京"),
+        ("gbk", "auto", "北京"),
+        ("gbk", "auto", "产品销售数量"),
         ("gbk", "cp936", "北京"),
     ],
 )
@@ -35,6 +39,15 @@ def test_files_of_any_encoding(encoding: str, setting: str, name: str, workdir: 
     panel = load_data(CsvFiles(**COLUMNS, separator=";", encoding=setting))
     assert panel.names == [name]
     assert panel.targets.of(0).ravel().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("cp1251", "Москва"), ("cp1253", "Αθήνα")])
+def test_an_encoding_that_is_not_recognised_is_asked_for(
+    encoding: str, name: str, workdir: Path
+) -> None:
+    Path("data.csv").write_bytes(text(name, ["1", "2", "3"]).encode(encoding))
+    with pytest.raises(DataError, match=r"not in the encoding utf-8\. Set data\.encoding"):
+        load_data(CsvFiles(**COLUMNS, separator=";"))
 
 
 def test_a_column_may_hold_yes_and_no(workdir: Path) -> None:

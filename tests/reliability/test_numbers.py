@@ -85,10 +85,22 @@ def test_the_batch_of_the_first_loss_that_is_not_finite_is_named(
     assert f"the loss is inf in {place} ({', '.join(named)} and 29 more)" in text
 
 
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({2: float("inf"), 3: float("nan")}, "the loss is inf"),
+        # as after weights that are infinite
+        ({2: float("nan")}, "the model's output is NaN"),
+    ],
+)
 def test_the_batch_that_a_distribution_refuses_is_named(
-    run: Run, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    outputs: dict[int, float],
+    message: str,
+    run: Run,
+    workdir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The loss of the second of five batches is infinite, so that the third output is NaN.
+    """The loss of the second of five batches is infinite, or its output is NaN.
 
     Such a parameter is an error of torch, which comes before the losses are checked.
     """
@@ -97,14 +109,13 @@ def test_the_batch_that_a_distribution_refuses_is_named(
     def lose(self: LaplaceLikelihood, output: torch.Tensor) -> tuple[torch.Tensor, ...]:
         calls.append(1)
         mean, deviation = keep(self, output)
-        wrong = {2: float("inf"), 3: float("nan")}.get(len(calls), 0.0)
-        return mean + wrong, deviation
+        return mean + outputs.get(len(calls), 0.0), deviation
 
     calls: list[int] = []
     monkeypatch.setattr(LaplaceLikelihood, "_params_from_output", lose)
     options = ["after_run=[]", "model.batch_size=32", "likelihood=laplace"]
     text = error(run("train", *FAST, *options))
-    assert text.startswith("Error: training: the loss is inf in epoch 0, batch 1 ('series_")
+    assert text.startswith(f"Error: training: {message} in epoch 0, batch 1 ('series_")
 
 
 def test_weights_that_are_not_finite_do_not_forecast(trained: Path, tmp_path: Path) -> None:

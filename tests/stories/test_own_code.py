@@ -8,7 +8,7 @@ did not know them; a metric had to be added to a module of the template.
 
 *Now* what the config names is registered, the run loads again in a new process and in another copy
 of the project, and the metric has a column in every table. A name that is given on the command line
-alone trains, and is trusted later as soon as a file in `conf/` has it.
+alone trains, with a warning before it begins: the run loads as soon as a file in `conf/` has it.
 """
 
 import json
@@ -146,7 +146,8 @@ def test_a_name_from_the_command_line_alone_is_asked_for(project: Path) -> None:
     """A loss that no file in ``conf/`` names: the run loads once one does."""
     loss = ["++model.loss_fn._target_=mine.Pinball", "hydra.run.dir=run", *QUICK]
     shutil.copy(project / "src/my_forecast/own/mine.py", project / "src/mine.py")
-    python(project, 0, "train.py", "model=nlinear", *loss)
+    printed = python(project, 0, "train.py", "model=nlinear", *loss)
+    assert "a file in conf/ must name mine.Pinball" in printed
     text = python(project, 1, "evaluate.py", "run=run", "after_run=[]")
     assert "'mine.Pinball'" in text
     assert "add this name to a file in conf/" in text

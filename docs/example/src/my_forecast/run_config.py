@@ -70,13 +70,19 @@ def check_code(values: dict[str, Any]) -> None:
     Raises:
         UserError: naming the first key that names anything else.
     """
+    for key, name in unknown_code(values):
+        raise UserError(
+            f"{key}: the run names {name!r}, which may be untrusted code, so it is not used. "
+            "If you trust it, add this name to a file in conf/."
+        )
+
+
+def unknown_code(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what ``check_code`` does not allow, with its dotted key."""
     for key, name in named_code(values):
         known = name in GETTERS or (isinstance(name, str) and _is_known_class(key, name))
         if not (known or _in_conf(name)):
-            raise UserError(
-                f"{key}: the run names {name!r}, which may be untrusted code, so it is not used. "
-                "If you trust it, add this name to a file in conf/."
-            )
+            yield key, name
 
 
 def named_code(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from ..modeling.bundle import Bundle, load_weights, save_bundle
 from ..modeling.fit import fit_model, make_windows, prepare_data
 from ..modeling.resume import load_point
 from ..run import Run, load_run
+from ..run_config import unknown_code
 from ..runs.folder import (
     BUNDLE,
     CONFIG,
@@ -60,6 +61,8 @@ def _train(composed: DictConfig, run_dir: Path) -> None:
         check_unfinished(run_dir, config.paths.output_dir)
     else:
         config = check_config(composed, TrainConfig)
+        for key, name in unknown_code(config.as_dict()):
+            log.warning("%s: a file in conf/ must name %s to load the run.", key, name)
         if config.finetune is not None:
             log.info(
                 "Fine-tuning '%s': weights and config are those of this run, but for %s.",

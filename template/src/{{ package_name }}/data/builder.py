@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 
 # the column with the numbers of rows, as messages show them
 ROW = "__row__"
-# the column with their times, in their own unit
-TIME = "__time__"
+# the column with their times, as numbers
+TICKS = "__ticks__"
 # cells that are read at once
 CELLS = 1 << 21
 # seconds after which a progress bar appears
@@ -325,11 +325,11 @@ class PanelBuilder:
                 for role, columns in roles.items():
                     arrays[role][own[used]] = values.select(columns).to_numpy()[used]
                 if len(repeated):
-                    time = pl.Series(TIME, self._times[batch.part].view(np.int64))
+                    time = pl.Series(TICKS, self._times[batch.part].view(np.int64))
                     rows = values.with_columns(pl.Series(ROW, own), time)
                     several.append(rows.filter(np.isin(own, repeated)))
         if several:
-            rows = pl.concat(several, how="vertical_relaxed").fill_nan(None).sort(TIME)
+            rows = pl.concat(several, how="vertical_relaxed").fill_nan(None).sort(TICKS)
             ways = self._source.aggregations.items()
             merged = rows.group_by(ROW).agg(_aggregated(column, way) for column, way in ways)
             for role, columns in roles.items():

@@ -425,6 +425,10 @@ class CsvFiles(TextFiles):
         except (OSError, PolarsError) as error:
             reason = str(error).splitlines()[0]
             if "utf-8" in reason:
+                if self.encoding == AUTO and (guess := _guess_encoding(path.read_bytes())):
+                    text = "%s: not UTF-8, read as %s. If names are wrong, set data.encoding."
+                    log.info(text, path.name, guess)
+                    return self.model_copy(update={"encoding": guess}).table(path)
                 raise ValueError("not in the encoding utf-8", _ENCODINGS) from error
             reason = _too_long_row(path, separator) or reason
             raise ValueError(f"not readable as CSV ({reason})", check) from error
@@ -571,6 +575,20 @@ def _names_of_files(paths: Sequence[Path]) -> dict[Path, str]:
     if len({path.stem for path in paths}) == len(paths):
         return {path: path.stem for path in paths}
     return {path: path.with_suffix("").as_posix() for path in paths}
+
+
+def _guess_encoding(content: bytes) -> str | None:
+    """Return ``cp1252`` or ``gbk`` for text that is not UTF-8, None if it looks like neither.
+
+    Letters of cp1252 that ASCII lacks are alone or in pairs. A character of gbk has two bytes, and
+    the first one of frequent characters is at most 0xD7.
+    """
+    runs = re.findall(rb"[\x80-\xff]+", content)
+    lengths, firsts = {len(run) for run in runs}, b"".join(runs)[::2]
+    if 1 in lengths and max(lengths) <= 2:
+        return "cp1252"
+    frequent = sum(first <= 0xD7 for first in firsts) > 0.8 * len(firsts)
+    return "gbk" if frequent and all(length % 2 == 0 for length in lengths) else None
 
 
 def _too_long_row(path: Path, separator: str) -> str | None:

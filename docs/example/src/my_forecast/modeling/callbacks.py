@@ -88,6 +88,7 @@ class FiniteLoss(Callback):
         self._names, self._times = panel.names, panel.times
         self._losses: list[torch.Tensor] = []
         self._failed: Any = None
+        self._batch: int | None = None
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -115,13 +116,17 @@ class FiniteLoss(Callback):
         self.on_save_checkpoint(trainer, pl_module, {})
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Keep the trainer, which Darts gives to its model only after the fit."""
+        """Keep the trainer, which Darts gives to its model only after the fit, and the batch."""
         self._failed = trainer
+        if trainer.training:
+            self._batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
 
     def refuse_output(self) -> NoReturn:
-        """Raise UserError: the output of the model is NaN; name the loss that made it so."""
+        """Raise UserError: the output of the model is NaN, after which loss, or for which batch."""
         self._check_losses(self._failed)
-        refuse_training(self._failed, "the model's output is NaN")
+        batch = self._batch
+        where = "" if batch is None else f", batch {batch}{self._windows(self._failed, batch)}"
+        refuse_training(self._failed, "the model's output is NaN", where)
 
     def _check_losses(self, trainer: Any) -> None:
         losses, self._losses = self._losses, []
