@@ -214,6 +214,24 @@ FAULTS = [
         ),
         "tests/reliability/test_data_fuzz.py::test_csv_files",
     ),
+    code_fault(
+        "the hour that comes twice is summer time both times",
+        "data/times.py",
+        replaced("ambiguous=summer", "ambiguous=summer | True"),
+        "tests/engine/test_time_zones.py::test_local_times_are_regular_at_both_changes",
+    ),
+    code_fault(
+        "the last row of a step is the last one in the file",
+        "data/builder.py",
+        replaced(".fill_nan(None).sort(TICKS)", ".fill_nan(None)"),
+        "tests/engine/test_resample.py::test_steps_are_those_of_pandas",
+    ),
+    code_fault(
+        "new days are scored with a scale of their own",
+        "evaluation/backtest.py",
+        replaced("scale=spec.scale or training_scale(", "scale=training_scale("),
+        "tests/engine/test_new_days.py",
+    ),
 ]
 
 

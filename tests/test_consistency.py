@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT, Render, git, listed, modules_of, questions, releases
+from faults import FAULTS, Fault
 from packaging.requirements import Requirement
 from packaging.version import Version
 from rendered import (
@@ -411,3 +412,13 @@ def cases(folder: Path) -> set[str]:
     command = ("pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", "tests")
     lines = run(folder, sys.executable, "-m", *command).splitlines()
     return {line.partition("[")[0] for line in lines if "::" in line}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_every_fault_can_be_planted(fault: Fault) -> None:
+    """`nox -s faults` takes long, so it is no part of the checks."""
+    path = ROOT / fault.file
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert fault.plant(text) != text
+    file, _, test = fault.found_by.partition("::")
+    assert f"def {test.partition('[')[0]}" in (ROOT / file).read_text(encoding="utf-8")
