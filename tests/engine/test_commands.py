@@ -345,7 +345,7 @@ def test_static_covariates_are_encoded_as_in_the_training(run: Run, workdir: Pat
             run("predict", "run=latest", f"output=known_{output}", "data_path=newer.csv").code == 0
         )
         found, same = (
-            pd.read_csv(name).set_index("series")["y"] for name in (output, f"known_{output}")
+            pd.read_csv(name).set_index("unique_id")["y"] for name in (output, f"known_{output}")
         )
         assert np.isfinite(found).all()
         assert found["a"].tolist() == pytest.approx(same["a"].tolist(), rel=1e-6)

@@ -294,7 +294,7 @@ def test_static_covariates_become_numbers(
     other = data.to_series()[0].with_static_covariates(
         pd.DataFrame({"region": ["west"], "size": [1]})
     )
-    message = r"'region': \['west'\] not in the training data, which has \['north', 'south'\]"
+    message = r"a: static covariate 'region' is 'west', not among 'north', 'south' of the training"
     with pytest.raises(UserError, match=message):
         scalers.transform(Panel.from_series([other], ["a"]))
 

@@ -151,6 +151,8 @@ def test_a_malformed_description_is_refused(store: StoredPanel) -> None:
             load_data(store)
     for key in whole:
         for wrong in (None, 7, "x", [1]):
+            if wrong == whole[key]:
+                continue
             path.write_text(json.dumps({**whole, key: wrong}))
             with pytest.raises(UserError, match=r"a complete store|another version|damaged"):
                 load_data(store)

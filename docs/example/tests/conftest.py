@@ -16,6 +16,7 @@ import torch
 from darts import TimeSeries
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from omegaconf import DictConfig
@@ -216,6 +217,8 @@ def run(
         GlobalHydra.instance().clear()
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        # what was typed must not be seen by the next test
+        monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
         capfd.readouterr()
         handlers = logging.getLogger().handlers[:]
         try:

@@ -319,6 +319,8 @@ def fingerprint(panel: Panel) -> str:
             digest.update(np.ascontiguousarray(values, dtype="<f8").data)
     if panel.static_covariates is not None:
         digest.update(panel.static_covariates.to_csv(lineterminator="\n").encode())
+    if panel.zone is not None:
+        digest.update(repr(panel.zone).encode())
     return digest.hexdigest()
 
 

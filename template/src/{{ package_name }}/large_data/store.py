@@ -156,14 +156,13 @@ def _open(folder: Path, content: dict[str, Any]) -> Panel:
     else:
         axis = pd.RangeIndex(times[0], times[-1] + 1, times[1] - times[0])
     table = pd.read_parquet(static) if static.is_file() else None
-    panel = Panel(content["names"], axis, **arrays, static_covariates=table)
+    panel = Panel(content["names"], axis, **arrays, static_covariates=table, zone=content["zone"])
     labels = pl.read_parquet(folder / LABELS)
     if not labels.columns:
         return panel
     *keys, column = labels.columns
     found = labels.select(keys) if keys else None
-    field = pl.Field(column, labels.schema[column])
-    return replace(panel, keys=found, time_column=field, zone=content["zone"])
+    return replace(panel, keys=found, time_column=pl.Field(column, labels.schema[column]))
 
 
 def _state(path: Path) -> list[int] | None:
