@@ -46,8 +46,8 @@ OUTERMOST = ["commands", *FEATURES_WITH_A_FOLDER]
 # .python-version and py.typed raised the number of files by 5, the user's folder
 # src/<package>/own by 1. Regular steps from irregular times, time zones, the columns of the source
 # in forecasts, plots of several series, fine-tuning that keeps the config of its run, bundles that
-# are runs, scores of new days, and unknown categories raised the lines by 788, files by 2
-LINES_OF_A_PACKAGE = {"default": 9_184, "all features": 10_364}
+# are runs, scores of new days, and unknown categories raised the lines by 789, files by 2
+LINES_OF_A_PACKAGE = {"default": 9_185, "all features": 10_364}
 LINES_OF_TESTS = 1_414
 FILES = 128
 
